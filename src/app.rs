@@ -1,0 +1,1 @@
+//! Composition root: opens sockets, wires the shells together, owns shutdown.

@@ -1,0 +1,1 @@
+//! The configuration file as valid types; errors name file, line and key.

@@ -1,0 +1,1 @@
+//! Speech to text with Whisper on this machine, and the rules that make its text trustworthy.
