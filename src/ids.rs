@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -14,6 +15,12 @@ impl CallId {
     /// A fresh identifier.
     pub fn fresh() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// When it was made, to the millisecond; the epoch for an identifier that is not one of ours.
+    pub fn made_at(self) -> DateTime<Utc> {
+        let unix = self.0.get_timestamp().map(|t| t.to_unix());
+        unix.and_then(|(s, ns)| DateTime::from_timestamp(i64::try_from(s).ok()?, ns)).unwrap_or_default()
     }
 }
 

@@ -1,1 +1,5 @@
-fn main() {}
+//! The `minxin` binary.
+
+fn main() -> std::process::ExitCode {
+    minxin::cli::main()
+}

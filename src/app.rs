@@ -1,1 +1,0 @@
-//! Composition root: opens sockets, wires the shells together, owns shutdown.

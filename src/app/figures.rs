@@ -1,0 +1,78 @@
+//! What the parts count, in the form in which it is told: metrics, readiness, a call's quality.
+
+use serde_json::{Value as Json, json};
+
+use super::shared::Shared;
+use crate::media::CallQuality;
+use crate::ops::{Sample, Value};
+use crate::sip::SipStats;
+use crate::store::DatabaseState;
+use crate::web::Check;
+
+/// A call's figures as stored with it.
+pub(super) fn quality(quality: &CallQuality) -> Json {
+    let millis = |d: std::time::Duration| d.as_secs_f64() * 1e3;
+    json!({
+        "packets_received": quality.packets_received,
+        "packets_sent": quality.packets_sent,
+        "lost": quality.lost,
+        "late": quality.late,
+        "duplicate": quality.duplicate,
+        "foreign": quality.foreign,
+        "invalid": quality.invalid,
+        "concealed_ms": quality.concealed_ms,
+        "jitter_ms": quality.jitter_ms,
+        "buffer_ms": quality.buffer_ms,
+        "remote_loss": quality.remote_loss,
+        "round_trip_ms": quality.round_trip.map(millis),
+        "mos": quality.mos,
+        "pacing_error_max_ms": millis(quality.pacing_error_max),
+        "first_audio_ms": quality.first_audio_sent.map(millis),
+        "tap_dropped": quality.tap_dropped,
+    })
+}
+
+/// What readiness depends on. A database that is away does not stop calls: the spool takes them (N18).
+pub(super) fn checks(shared: &Shared, draining: bool) -> Vec<Check> {
+    let database = *shared.store.state().borrow() == DatabaseState::Up;
+    let waiting = format!("{} records wait in the spool", shared.store.unsent());
+    vec![
+        Check { name: "sip", ok: !draining, detail: if draining { "stopping".into() } else { String::new() } },
+        Check {
+            name: "database",
+            ok: true,
+            detail: if database { String::new() } else { format!("away; calls go on, {waiting}") },
+        },
+    ]
+}
+
+/// Everything that the parts count themselves.
+pub(super) fn samples(shared: &Shared, sip: SipStats) -> Vec<Sample> {
+    let media = shared.engine.stats();
+    let total = |name, help, value| Sample { name, help, value: Value::Total(value) };
+    let now = |name, help, value: f64| Sample { name, help, value: Value::Now(value) };
+    let up = *shared.store.state().borrow() == DatabaseState::Up;
+    let mut samples = vec![
+        now("calls", "Calls that are up", shared.counters.live() as f64),
+        total("sip_requests", "SIP requests from trusted sources", sip.requests),
+        total("sip_untrusted", "Datagrams and connections from untrusted sources, dropped unread", sip.untrusted),
+        total("sip_malformed", "SIP messages answered 400 or dropped", sip.malformed),
+        total("sip_unauthorized", "SIP requests answered 401", sip.unauthorized),
+        total("sip_over_capacity", "Calls answered 503", sip.over_capacity),
+        total("sip_refused", "SIP requests refused for another reason", sip.refused),
+        now("media_sessions", "Media sessions that are open", media.sessions as f64),
+        now("media_ports_free", "RTP port pairs that are free", media.ports_available as f64),
+        total("media_received", "Datagrams received by the audio engine", media.received),
+        total("media_sent", "RTP packets sent", media.sent),
+        total("media_send_errors", "Datagrams that the system would not send", media.send_errors),
+        total("media_events_dropped", "Events that the audio engine dropped", media.events_dropped),
+        total("media_taps_dropped", "Audio blocks that recorder or listener were too slow for", media.taps_dropped),
+        now("database_up", "Whether the database answers", f64::from(u8::from(up))),
+        now("spool_records", "Records on disk that are not in the database", shared.store.unsent() as f64),
+        now("spool_bytes", "Size of the spool", shared.store.spool_bytes() as f64),
+    ];
+    if let Some(speech) = &shared.speech {
+        samples.extend(speech_samples(&speech.stats()));
+    }
+    samples
+}

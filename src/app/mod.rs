@@ -1,0 +1,29 @@
+//! Composition root: opens sockets, wires the shells together, owns shutdown.
+//!
+//! [`Gateway`] is the product running; [`phone`] is the test telephone over the same SIP and audio code.
+
+mod call_task;
+mod crash;
+mod figures;
+pub mod phone;
+mod serve;
+mod shared;
+mod spoken;
+mod transcripts;
+pub mod voice;
+
+use std::path::{Path, PathBuf};
+
+pub use serve::Gateway;
+
+use crate::config::Config;
+use crate::speech::model;
+
+/// The weights that the configuration names: a path, or the file of a listed model.
+pub fn model_path(config: &Config) -> PathBuf {
+    let named = model::find(&config.speech.model).ok();
+    match named {
+        Some(listed) => config.home.join("models").join(listed.file),
+        None => Path::new(&config.speech.model).to_owned(),
+    }
+}

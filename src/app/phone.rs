@@ -1,0 +1,236 @@
+//! A test telephone: rings, speaks and presses by a script, records what it hears, and tells how it went.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::time::{Instant as TokioInstant, sleep_until};
+
+use crate::call::stream::Codec;
+use crate::clock::monotonic;
+use crate::ids::CallId;
+use crate::media::{CallQuality, Clip, Engine, MediaConfig, MediaEvent, MediaSession, PlayId, Recording, wav};
+use crate::sip::{self, Dialog, DialogEvent, DigestCredentials, OutgoingCall, SipConfig, SipError};
+
+/// How long it may ring.
+const RING_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a key is held (RFC 4733 has no word on it; telephones hold at least 40 ms, people about 100 ms).
+const KEY_HELD: Duration = Duration::from_millis(100);
+
+/// Ports for its one call; several telephones on one machine find their own among them.
+const PORTS: (u16, u16) = (40_000, 59_999);
+
+/// What to do in a call.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Speak these samples (8 kHz), instead of what is being spoken.
+    Speak(Arc<Vec<i16>>),
+    /// Press these keys, one after the other.
+    Press(String),
+}
+
+/// A telephone with a script.
+#[derive(Clone, Debug)]
+pub struct Phone {
+    /// Whom to ring.
+    pub uri: String,
+    /// The number we show.
+    pub from: String,
+    /// User and password, where the far end asks.
+    pub credentials: Option<(String, String)>,
+    /// What to do how long after the answer.
+    pub steps: Vec<(Duration, Step)>,
+    /// Where to write what was heard.
+    pub record: Option<PathBuf>,
+    /// How long to stay.
+    pub duration: Duration,
+}
+
+/// What became of the call.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// It was refused.
+    Refused {
+        /// The final status; 408 when nobody answered.
+        status: u16,
+        /// When it came, after the INVITE.
+        after: Duration,
+    },
+    /// It was answered.
+    Talked(Talk),
+}
+
+/// An answered call, in figures.
+#[derive(Clone, Debug)]
+pub struct Talk {
+    /// From the INVITE to its answer.
+    pub setup: Duration,
+    /// From the answer to the first packet heard.
+    pub first_audio: Option<Duration>,
+    /// From the answer to the end.
+    pub duration: Duration,
+    /// Whether the far end hung up.
+    pub ended_by_peer: bool,
+    /// The codec agreed on.
+    pub codec: Codec,
+    /// The engine's figures.
+    pub quality: CallQuality,
+    /// Keys heard.
+    pub digits: String,
+}
+
+/// The samples of a sound file at 8 kHz.
+///
+/// # Errors
+/// When it cannot be read; names the file.
+pub fn read_wav(path: &Path) -> anyhow::Result<Vec<i16>> {
+    Ok(wav::read_mono_8k(path)?)
+}
+
+impl Phone {
+    /// Rings, follows the script, hangs up.
+    ///
+    /// # Errors
+    /// When the telephone itself cannot work: no socket, a bad URI, a file that cannot be written.
+    pub async fn ring(self) -> anyhow::Result<Answer> {
+        let ours = self.local_address()?;
+        let any_port = SocketAddr::new(ours, 0);
+        let config = SipConfig {
+            udp: Some(any_port),
+            tcp: Some(any_port),
+            trusted: vec!["0.0.0.0/0".parse()?, "::/0".parse()?],
+            user_agent: concat!("minxin-call/", env!("CARGO_PKG_VERSION")).into(),
+            ..SipConfig::default()
+        };
+        let (endpoint, _incoming) = sip::start(config).await?;
+        let engine = Engine::start(MediaConfig { address: ours, ports: PORTS, threads: 1 })?;
+        let media = engine.open(CallId::fresh())?;
+        let began = monotonic();
+        let call = OutgoingCall {
+            to: self.uri.clone(),
+            from: self.from.clone(),
+            credentials: self.credentials.clone().map(|(username, password)| DigestCredentials {
+                realm: String::new(),
+                username,
+                password,
+            }),
+            local_rtp: media.local_rtp(),
+            codecs: Vec::new(),
+            ring_timeout: RING_LIMIT,
+        };
+        let answer = match endpoint.call(call).await {
+            Ok(dialog) => Answer::Talked(self.talk(dialog, media, began).await?),
+            Err(SipError::Refused { status, .. }) => Answer::Refused { status, after: began.elapsed() },
+            Err(SipError::NoAnswer) => Answer::Refused { status: 408, after: began.elapsed() },
+            Err(other) => return Err(other.into()),
+        };
+        endpoint.shutdown().await;
+        engine.shutdown();
+        Ok(answer)
+    }
+
+    async fn talk(&self, mut dialog: Dialog, mut media: MediaSession, began: Instant) -> anyhow::Result<Talk> {
+        let answered = monotonic();
+        let stream = dialog.stream().cloned().context("the far end agreed on no audio")?;
+        let codec = stream.codec;
+        media.connect(stream)?;
+        let folder = tempfile_beside(self.record.as_deref());
+        if let Some(path) = &folder {
+            media.record(Recording { path: path.clone(), lead: Duration::ZERO })?;
+        }
+        let mut steps = self.steps.clone();
+        steps.sort_by_key(|(at, _)| *at);
+        let mut steps = steps.into_iter().peekable();
+        let (mut first_audio, mut digits, mut ended_by_peer, mut plays) = (None, String::new(), false, 0);
+        let ends = answered + self.duration;
+        loop {
+            let due = steps.peek().map_or(ends, |(at, _)| (answered + *at).min(ends));
+            tokio::select! {
+                event = dialog.next() => match event {
+                    Some(DialogEvent::Stream(stream)) => media.connect(stream)?,
+                    Some(DialogEvent::Digit { key, .. }) => digits.push(key),
+                    Some(DialogEvent::Confirmed) => {}
+                    Some(DialogEvent::Ended(_)) | None => {
+                        ended_by_peer = true;
+                        break;
+                    }
+                },
+                Some(event) = media.next() => match event {
+                    MediaEvent::FirstPacket { .. } => first_audio = Some(answered.elapsed()),
+                    MediaEvent::Digit { key, .. } => digits.push(key),
+                    MediaEvent::RecordingFailed { fault } => anyhow::bail!("what was heard cannot be written: {fault}"),
+                    MediaEvent::SpeechStarted { .. }
+                    | MediaEvent::SpeechEnded { .. }
+                    | MediaEvent::PlaybackDone { .. }
+                    | MediaEvent::Silent { .. } => {}
+                },
+                () = sleep_until(TokioInstant::from_std(due)) => {
+                    if monotonic() >= ends {
+                        break;
+                    }
+                    if let Some((_, step)) = steps.next() {
+                        plays += 1;
+                        perform(&media, PlayId(plays), &step)?;
+                    }
+                }
+            }
+        }
+        let duration = answered.elapsed();
+        if !ended_by_peer {
+            dialog.hang_up(None).await;
+        }
+        let summary = media.close().await;
+        if let (Some(stereo), Some(out)) = (&folder, &self.record) {
+            keep_heard(stereo, out).with_context(|| format!("cannot write {}", out.display()))?;
+        }
+        Ok(Talk {
+            setup: answered.duration_since(began),
+            first_audio,
+            duration,
+            ended_by_peer,
+            codec,
+            quality: summary.quality.unwrap_or_default(),
+            digits,
+        })
+    }
+
+    /// The address of ours from which the far end is reached.
+    fn local_address(&self) -> anyhow::Result<IpAddr> {
+        let peer = sip::uri_address(&self.uri)?;
+        let probe = UdpSocket::bind(if peer.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
+        probe.connect(peer)?;
+        Ok(probe.local_addr()?.ip())
+    }
+}
+
+fn perform(media: &MediaSession, id: PlayId, step: &Step) -> anyhow::Result<()> {
+    match step {
+        Step::Speak(pcm) => media.play(id, vec![Arc::new(Clip::from_pcm(pcm))])?,
+        Step::Press(keys) => {
+            for key in keys.chars() {
+                media.send_digit(key, KEY_HELD)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where the engine's own recording goes, beside the file that was asked for.
+fn tempfile_beside(record: Option<&Path>) -> Option<PathBuf> {
+    record.map(|path| path.with_extension(format!("{}.part", std::process::id())))
+}
+
+/// The far end's channel of the engine's recording alone.
+fn keep_heard(stereo: &Path, out: &Path) -> anyhow::Result<()> {
+    let mut reader = hound::WavReader::open(stereo)?;
+    let spec = hound::WavSpec { channels: 1, ..reader.spec() };
+    let mut writer = hound::WavWriter::create(out, spec)?;
+    for sample in reader.samples::<i16>().step_by(2) {
+        writer.write_sample(sample?)?;
+    }
+    writer.finalize()?;
+    Ok(std::fs::remove_file(stereo)?)
+}

@@ -1,0 +1,245 @@
+//! A gateway of one's own: the real binary as a child process, with its own folder, ports and private database.
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Longest start, on a machine that runs other tests beside.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// RTP ports for each gateway, so that several run side by side.
+const PORTS_EACH: u16 = 200;
+
+/// A gateway, and what is needed to ring it and to ask it. Dropping it ends the process and removes its folder.
+pub struct Gateway {
+    dir: TempDir,
+    child: Option<Child>,
+    /// Where it answers SIP, over UDP and TCP.
+    pub sip: SocketAddr,
+    /// Where its web view listens.
+    pub web: SocketAddr,
+    token: Option<String>,
+    extra: Vec<(String, String)>,
+}
+
+impl Gateway {
+    /// One that is ready to answer.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// One with keys of its configuration set as environment variables.
+    pub fn start_with(variables: &[(&str, &str)]) -> Self {
+        let dir = TempDir::new().expect("a temporary folder");
+        let mut gateway = Self {
+            dir,
+            child: None,
+            sip: free_port(),
+            web: free_port(),
+            token: None,
+            extra: variables.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+        };
+        gateway.write_config();
+        gateway.must(&["db", "seed"]);
+        gateway.run();
+        gateway
+    }
+
+    /// Starts the process and waits until it is ready.
+    pub fn run(&mut self) {
+        let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file");
+        let child = self
+            .command(&["serve"])
+            .stdout(Stdio::from(log.try_clone().expect("a handle")))
+            .stderr(Stdio::from(log))
+            .spawn()
+            .expect("the gateway starts");
+        self.child = Some(child);
+        let until = Instant::now() + START_LIMIT;
+        while self.status("/readyz") != 200 {
+            let gone = self.child.as_mut().expect("a child").try_wait().expect("its state");
+            assert!(gone.is_none(), "the gateway ended with {gone:?}\n{}", self.log());
+            assert!(Instant::now() < until, "not ready after {START_LIMIT:?}\n{}", self.log());
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Ends the process as a power cut would: SIGKILL, nothing is flushed or said.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("a running gateway");
+        child.kill().expect("SIGKILL");
+        child.wait().expect("its end");
+    }
+
+    /// Tells the process to stop (SIGTERM).
+    pub fn terminate(&self) {
+        let pid = self.child.as_ref().expect("a running gateway").id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
+    }
+
+    /// Waits for the end of the process, and says its exit code.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.child.take().expect("a running gateway").wait().expect("its end").code()
+    }
+
+    /// Rings `number` with the test telephone and these arguments; answers with what it reports.
+    pub fn ring(&self, number: &str, args: &[&str]) -> Value {
+        let output = self.phone(number, args).output().expect("the telephone runs");
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {output:?}\n{}", self.log()))
+    }
+
+    /// The test telephone, ready to ring `number`.
+    pub fn phone(&self, number: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_minxin"));
+        command.arg("call").arg(format!("sip:{number}@{}", self.sip)).args(args).arg("--json");
+        command
+    }
+
+    /// Runs a subcommand on this gateway's configuration; panics when it fails.
+    pub fn must(&self, args: &[&str]) -> String {
+        let output = self.minxin(args);
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// Runs a subcommand on this gateway's configuration.
+    pub fn minxin(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("minxin runs")
+    }
+
+    /// The JSON behind `path` of the interface.
+    pub fn api(&mut self, path: &str) -> Value {
+        let token = self.token();
+        let body = http(&format!("http://{}/api/v1/{path}", self.web), Some(&token)).1;
+        serde_json::from_slice(&body).unwrap_or_else(|e| panic!("{path}: {e}: {}", String::from_utf8_lossy(&body)))
+    }
+
+    /// The bytes behind `path` of the interface.
+    pub fn download(&mut self, path: &str) -> Vec<u8> {
+        let token = self.token();
+        let (status, body) = http(&format!("http://{}/api/v1/{path}", self.web), Some(&token));
+        assert_eq!(status, 200, "{path}");
+        body
+    }
+
+    /// The status of a page without a login.
+    pub fn status(&self, path: &str) -> u16 {
+        http(&format!("http://{}{path}", self.web), None).0
+    }
+
+    /// The text of a page without a login.
+    pub fn text(&self, path: &str) -> String {
+        String::from_utf8(http(&format!("http://{}{path}", self.web), None).1).expect("text")
+    }
+
+    /// Asks `question` until it has an answer; panics after `limit`.
+    pub fn wait_for<T>(&mut self, what: &str, limit: Duration, mut question: impl FnMut(&mut Self) -> Option<T>) -> T {
+        let until = Instant::now() + limit;
+        loop {
+            if let Some(answer) = question(self) {
+                return answer;
+            }
+            assert!(Instant::now() < until, "no {what} after {limit:?}\n{}", self.log());
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Everything it wrote to its log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn token(&mut self) -> String {
+        if self.token.is_none() {
+            self.must(&["user", "add", "tester", "--role", "admin"]);
+            self.token = Some(self.must(&["user", "token", "tester"]).trim().to_owned());
+        }
+        self.token.clone().expect("a token")
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.path().join("gateway.log")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_minxin"));
+        command.args(args).arg("--config").arg(self.dir.path().join("minxin.toml"));
+        command.envs(self.extra.iter().map(|(k, v)| (k, v)));
+        command
+    }
+
+    fn write_config(&self) {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let first = 30_000 + PORTS_EACH * (NEXT.fetch_add(1, Ordering::Relaxed) % 100);
+        let root = env!("CARGO_MANIFEST_DIR");
+        let text = format!(
+            "home = {root:?}\ndata_dir = {data:?}\n\
+             [sip]\nudp = \"{sip}\"\ntcp = \"{sip}\"\ntrusted = [\"127.0.0.0/8\"]\n\
+             [[lines]]\nname = \"民心热线\"\nnumbers = [\"12345\"]\nflow = \"hotline\"\n\
+             [[lines]]\nname = \"党员服务热线\"\nnumbers = [\"12371\"]\nflow = \"party\"\n\
+             [media]\nports = [{first}, {last}]\n[web]\nlisten = \"{web}\"\n[speech]\nmodel = {model:?}\nthreads = 1\n",
+            data = self.dir.path().join("data"),
+            sip = self.sip,
+            web = self.web,
+            last = first + PORTS_EACH - 1,
+            model = super::model(),
+        );
+        fs::write(self.dir.path().join("minxin.toml"), text).expect("a configuration");
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // Let it stop its database; a test that failed must not leave one running.
+            let _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+            let until = Instant::now() + Duration::from_secs(10);
+            while Instant::now() < until && matches!(child.try_wait(), Ok(None)) {
+                thread::sleep(Duration::from_millis(20));
+            }
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A port of 127.0.0.1 that is free for UDP and TCP.
+fn free_port() -> SocketAddr {
+    loop {
+        let tcp = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = tcp.local_addr().expect("its address");
+        if UdpSocket::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
+/// Status and body; status 0 when nobody listens.
+fn http(url: &str, token: Option<&str>) -> (u16, Vec<u8>) {
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(20))).build().into();
+    let mut request = agent.get(url);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    match request.call() {
+        Ok(mut response) => {
+            let status = response.status().as_u16();
+            (status, response.body_mut().read_to_vec().unwrap_or_default())
+        }
+        Err(_) => (0, Vec::new()),
+    }
+}
