@@ -1,0 +1,329 @@
+//! A call of our own: INVITE, credentials where asked, CANCEL when we give up.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rsipstack::sip::{Request, Response, SipMessage, StatusCodeKind};
+use rsipstack::transaction::transaction::Transaction;
+use rsipstack::transport::SipConnection;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::address::{NameAddr, Uri};
+use super::client::{self, Hop};
+use super::dialog::Dialog;
+use super::digest::{DigestCredentials, authorize};
+use super::door::Expected;
+use super::endpoint::{Core, MAILBOX, default_codecs};
+use super::front::{ACCEPT, ALLOW};
+use super::incoming::allows_update;
+use super::leg::{Leg, Setup};
+use super::sdp::Negotiation;
+use super::session_timer::SessionTimer;
+use super::state::{DialogState, Ends, address_towards, contact, finish, resolve, via};
+use super::{SipError, wire};
+use crate::call::stream::{Codec, Stream};
+use crate::clock::monotonic;
+
+/// Extensions that we understand as caller. No 100rel: a test phone and a dialler need no early media.
+const SUPPORTED: &str = "timer";
+/// How long a cancelled INVITE may take to end (RFC 3261 §9.1: 64*T1).
+const CANCEL_TIME: Duration = Duration::from_secs(32);
+/// Most responses that can wait.
+const RESPONSES: usize = 32;
+
+/// Whom to call, and with what.
+#[derive(Clone, Debug)]
+pub struct OutgoingCall {
+    /// The `sip:` URI to call; `;transport=tcp` chooses TCP.
+    pub to: String,
+    /// Who calls: a user part such as a number, or a whole `sip:` URI.
+    pub from: String,
+    /// For a peer that challenges us.
+    pub credentials: Option<DigestCredentials>,
+    /// Where audio is received; RTCP one port above.
+    pub local_rtp: SocketAddr,
+    /// Codecs to offer, best first; empty for all.
+    pub codecs: Vec<Codec>,
+    /// How long it may ring.
+    pub ring_timeout: Duration,
+}
+
+/// Places the call; gives up when the returned future is dropped.
+pub(super) async fn call(core: Arc<Core>, call: OutgoingCall) -> Result<Dialog, SipError> {
+    let (mut done, result) = oneshot::channel();
+    tokio::spawn(async move {
+        let placed = place(&core, call, &mut done).await;
+        match placed {
+            Ok((leg, dialog, _expected)) => {
+                drop(done.send(Ok(dialog)));
+                leg.run(None).await;
+            }
+            Err(error) => drop(done.send(Err(error))),
+        }
+    });
+    result.await.unwrap_or(Err(SipError::Ended))
+}
+
+/// Who we are to this peer, fixed for all attempts.
+struct Caller {
+    target: String,
+    from: String,
+    to: String,
+    local_tag: String,
+    call_id: String,
+    contact: SocketAddr,
+    connection: SipConnection,
+    peer: SocketAddr,
+}
+
+type Owner = oneshot::Sender<Result<Dialog, SipError>>;
+
+async fn place(core: &Arc<Core>, call: OutgoingCall, owner: &mut Owner) -> Result<(Leg, Dialog, Expected), SipError> {
+    let unusable = |uri: &str| SipError::Uri { uri: uri.to_owned() };
+    let uri = Uri::parse(&call.to).ok().filter(|uri| uri.scheme == "sip").ok_or_else(|| unusable(&call.to))?;
+    let over_tcp = uri.param("transport").is_some_and(|transport| transport.eq_ignore_ascii_case("tcp"));
+    let peer = resolve(&call.to).await.ok_or_else(|| unusable(&call.to))?;
+    let expected = Expected::new(Arc::clone(&core.door), peer.ip());
+    let connection = if over_tcp {
+        client::dial(core, peer).await?
+    } else {
+        let (udp, _) = core.udp.as_ref().ok_or(SipError::NoTransport("UDP"))?;
+        SipConnection::Udp(udp.clone())
+    };
+    let local = connection.get_addr().get_socketaddr().unwrap_or(peer);
+    let contact = address_towards(core.bound(&connection).unwrap_or(local), peer);
+    let from_uri = if call.from.contains(':') { call.from.clone() } else { format!("sip:{}@{}", call.from, contact) };
+    if Uri::parse(&from_uri).is_err() || NameAddr::parse(&format!("<{from_uri}>")).is_none() {
+        return Err(unusable(&call.from));
+    }
+    let local_tag = format!("{:016x}", rand::random::<u64>());
+    let caller = Caller {
+        from: format!("<{from_uri}>;tag={local_tag}"),
+        to: format!("<{}>", call.to),
+        target: call.to.clone(),
+        call_id: format!("{:032x}", rand::random::<u128>()),
+        local_tag,
+        contact,
+        connection,
+        peer,
+    };
+    let codecs = if call.codecs.is_empty() { default_codecs() } else { call.codecs.clone() };
+    let mut negotiation = Negotiation::new(rand::random(), call.local_rtp, codecs);
+    let sdp = negotiation.offer();
+    let (sender, mailbox) = mpsc::channel(MAILBOX);
+    core.door.registry.insert(&caller.call_id, &caller.local_tag, sender, None);
+    let dialled = dial(core, &caller, &call, &sdp, owner).await;
+    let established = match dialled {
+        Ok((invite, response)) => establish(core, &caller, &invite, &response, &mut negotiation).await,
+        Err(error) => Err(error),
+    };
+    match established {
+        Ok((state, stream, response)) => {
+            let setup = Setup {
+                core: Arc::clone(core),
+                negotiation,
+                timer: SessionTimer::granted(wire::timer_offer(&response), monotonic()),
+                allows_update: allows_update(&response),
+                stream: Some(stream),
+            };
+            let (leg, dialog) = Leg::new(setup, state, mailbox);
+            Ok((leg, dialog, expected))
+        }
+        Err(error) => {
+            core.door.registry.remove(&caller.call_id, &caller.local_tag, monotonic());
+            Err(error)
+        }
+    }
+}
+
+/// Sends the INVITE, once more with credentials if the peer asks for them, and waits for a 2xx.
+async fn dial(
+    core: &Arc<Core>,
+    caller: &Caller,
+    call: &OutgoingCall,
+    sdp: &str,
+    owner: &mut Owner,
+) -> Result<(Request, Response), SipError> {
+    let deadline = Instant::now() + call.ring_timeout;
+    let mut authorization = None;
+    for cseq in 1.. {
+        let invite = invite(core, caller, cseq, authorization.take(), sdp)?;
+        let transaction = client::start(core, invite.clone(), caller.connection.clone(), caller.peer).await?;
+        let response = await_final(core, caller, &invite, transaction, deadline, owner).await?;
+        let status = response.status_code.code();
+        let challenge = match status {
+            200..=299 => return Ok((invite, response)),
+            401 => Some(("WWW-Authenticate", "Authorization")),
+            407 => Some(("Proxy-Authenticate", "Proxy-Authorization")),
+            _ => None,
+        };
+        // Asked a second time, the credentials are wrong.
+        authorization =
+            challenge.filter(|_| cseq == 1).zip(call.credentials.as_ref()).and_then(|((ask, tell), who)| {
+                let cnonce = format!("{:016x}", rand::random::<u64>());
+                authorize(wire::all(&response, ask), who, "INVITE", &caller.target, &cnonce).map(|value| (tell, value))
+            });
+        if authorization.is_none() {
+            let reason = response.wire_reason.clone().unwrap_or_else(|| response.status_code.text().to_owned());
+            return Err(SipError::Refused { status, reason });
+        }
+    }
+    Err(SipError::NoAnswer)
+}
+
+fn invite(
+    core: &Arc<Core>,
+    caller: &Caller,
+    cseq: u32,
+    authorization: Option<(&'static str, String)>,
+    sdp: &str,
+) -> Result<Request, SipError> {
+    let text = format!(
+        "INVITE {} SIP/2.0\r\nVia: {}\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {cseq} INVITE\r\nContact: {}\r\n\
+         Max-Forwards: 70\r\nUser-Agent: {}\r\nAllow: {ALLOW}\r\nAccept: {ACCEPT}\r\nSupported: {SUPPORTED}\r\n\
+         Session-Expires: {}\r\n",
+        caller.target,
+        via(caller.contact, &caller.connection),
+        caller.from,
+        caller.to,
+        caller.call_id,
+        contact(caller.contact, &caller.connection),
+        core.user_agent,
+        core.session_expires.as_secs().max(90),
+    );
+    let fields: Vec<(&str, String)> = authorization.into_iter().collect();
+    finish(text, &fields, Some(("application/sdp", sdp)))
+}
+
+/// Waits for the final response; cancels the INVITE when the owner goes, the time is up or the endpoint closes.
+async fn await_final(
+    core: &Arc<Core>,
+    caller: &Caller,
+    invite: &Request,
+    transaction: Transaction,
+    deadline: Instant,
+    owner: &mut Owner,
+) -> Result<Response, SipError> {
+    let (sender, mut responses) = mpsc::channel(RESPONSES);
+    tokio::spawn(forward(transaction, sender));
+    let mut given_up = None;
+    let mut deadline = deadline;
+    // A CANCEL may go only after a provisional response (RFC 3261 §9.1).
+    let (mut provisional, mut cancelled) = (false, false);
+    loop {
+        tokio::select! {
+            response = responses.recv() => {
+                let Some(response) = response else { return Err(given_up.unwrap_or(SipError::NoAnswer)) };
+                if response.status_code.kind() == StatusCodeKind::Provisional {
+                    provisional = true;
+                } else if let Some(error) = given_up {
+                    // The answer crossed our CANCEL: the library has confirmed it, so it must be hung up.
+                    if response.status_code.kind() == StatusCodeKind::Successful {
+                        hang_up(core, caller, invite, &response).await;
+                    }
+                    return Err(error);
+                } else {
+                    return Ok(response);
+                }
+            }
+            () = tokio::time::sleep_until(deadline) => {
+                if given_up.is_some() {
+                    return Err(SipError::NoAnswer);
+                }
+                given_up = Some(SipError::NoAnswer);
+                deadline = Instant::now() + CANCEL_TIME;
+            }
+            () = owner.closed(), if given_up.is_none() => {
+                given_up = Some(SipError::Ended);
+                deadline = Instant::now() + CANCEL_TIME;
+            }
+            () = core.closing.cancelled(), if given_up.is_none() => {
+                given_up = Some(SipError::Ended);
+                deadline = Instant::now() + CANCEL_TIME;
+            }
+        }
+        if given_up.is_some() && provisional && !cancelled {
+            cancelled = true;
+            cancel(core, caller, invite);
+        }
+    }
+}
+
+/// Drives the client transaction, which must not be cancelled half-way, and passes its responses on.
+async fn forward(mut transaction: Transaction, responses: mpsc::Sender<Response>) {
+    while let Some(message) = transaction.receive().await {
+        let SipMessage::Response(response) = message else { continue };
+        let last = response.status_code.kind() != StatusCodeKind::Provisional;
+        if responses.send(response).await.is_err() || last {
+            // The library keeps the ACK for retransmissions of the final response.
+            return;
+        }
+    }
+}
+
+/// Sends CANCEL for `invite`: the same branch, the same CSeq number (RFC 3261 §9.1).
+fn cancel(core: &Arc<Core>, caller: &Caller, invite: &Request) {
+    let via = wire::field(invite, "Via").unwrap_or_default();
+    let cseq = wire::cseq(invite).unwrap_or(1);
+    let text = format!(
+        "CANCEL {} SIP/2.0\r\nVia: {via}\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {cseq} CANCEL\r\nMax-Forwards: 70\r\n",
+        caller.target, caller.from, caller.to, caller.call_id,
+    );
+    let (core, hop) = (Arc::clone(core), caller.hop());
+    tokio::spawn(async move {
+        let sent = match finish(text, &[], None) {
+            Ok(request) => client::request(&core, hop, request).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sent {
+            tracing::debug!(%error, "CANCEL not answered");
+        }
+    });
+}
+
+/// The dialog and the audio that a 2xx agrees on; hangs up where it agrees on nothing.
+async fn establish(
+    core: &Arc<Core>,
+    caller: &Caller,
+    invite: &Request,
+    response: &Response,
+    negotiation: &mut Negotiation,
+) -> Result<(DialogState, Stream, Response), SipError> {
+    let state = DialogState::client(invite, response, caller.ends(core))?;
+    match negotiation.accept(&response.body) {
+        Ok(stream) => Ok((state, stream, response.clone())),
+        Err(error) => {
+            hang_up(core, caller, invite, response).await;
+            Err(error.into())
+        }
+    }
+}
+
+async fn hang_up(core: &Arc<Core>, caller: &Caller, invite: &Request, response: &Response) {
+    let bye = DialogState::client(invite, response, caller.ends(core))
+        .and_then(|mut state| Ok((state.hop(), state.request("BYE", &[], None)?)));
+    let sent = match bye {
+        Ok((hop, request)) => client::request(core, hop, request).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = sent {
+        tracing::debug!(%error, "BYE not answered");
+    }
+}
+
+impl Caller {
+    fn hop(&self) -> Hop {
+        Hop { uri: self.target.clone(), fallback: self.peer, connection: self.connection.clone() }
+    }
+
+    fn ends(&self, core: &Core) -> Ends {
+        Ends {
+            source: self.peer,
+            connection: self.connection.clone(),
+            contact: self.contact,
+            user_agent: core.user_agent.clone(),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Which calls there are, and whether another may come in.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+/// How long the Call-ID of a call that ended is remembered: 64*T1, as long as the peer may retransmit (RFC 3261
+/// §17.1.1.2).
+const REMEMBERED: Duration = Duration::from_secs(32);
+/// Most Call-IDs remembered after their end; the oldest give way.
+const MAX_REMEMBERED: usize = 16_384;
+
+/// One side of a call under its local tag.
+struct Leg<T> {
+    local_tag: String,
+    mailbox: mpsc::Sender<T>,
+    origin: Option<Origin>,
+}
+
+/// The INVITE that made an inbound leg, to tell a merged request (RFC 3261 §8.2.2.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// Tag in From.
+    pub(super) from_tag: String,
+    /// Number in CSeq.
+    pub(super) cseq: u32,
+}
+
+/// Live legs by Call-ID, and the Call-IDs of those that ended lately.
+pub(super) struct Registry<T> {
+    inner: Mutex<Inner<T>>,
+}
+
+struct Inner<T> {
+    live: HashMap<String, Vec<Leg<T>>>,
+    legs: usize,
+    ended: HashMap<String, Instant>,
+    swept: Option<Instant>,
+}
+
+impl<T> Registry<T> {
+    pub(super) fn new() -> Self {
+        Self { inner: Mutex::new(Inner { live: HashMap::new(), legs: 0, ended: HashMap::new(), swept: None }) }
+    }
+
+    /// Adds a leg; requests for it go to `mailbox`.
+    pub(super) fn insert(&self, call_id: &str, local_tag: &str, mailbox: mpsc::Sender<T>, origin: Option<Origin>) {
+        let mut inner = self.lock();
+        inner.legs += 1;
+        let leg = Leg { local_tag: local_tag.to_owned(), mailbox, origin };
+        inner.live.entry(call_id.to_owned()).or_default().push(leg);
+    }
+
+    /// Takes a leg out.
+    pub(super) fn remove(&self, call_id: &str, local_tag: &str, now: Instant) {
+        let mut inner = self.lock();
+        let Some(legs) = inner.live.get_mut(call_id) else { return };
+        let before = legs.len();
+        legs.retain(|leg| leg.local_tag != local_tag);
+        let gone = before - legs.len();
+        if legs.is_empty() {
+            inner.live.remove(call_id);
+            inner.remember(call_id, now);
+        }
+        inner.legs -= gone;
+    }
+
+    /// Where requests with this Call-ID and To tag go.
+    pub(super) fn mailbox(&self, call_id: &str, local_tag: &str) -> Option<mpsc::Sender<T>> {
+        let inner = self.lock();
+        let leg = inner.live.get(call_id)?.iter().find(|leg| leg.local_tag == local_tag)?;
+        Some(leg.mailbox.clone())
+    }
+
+    /// Whether the Call-ID belongs to a call that is live or ended within the last [`REMEMBERED`].
+    pub(super) fn knows(&self, call_id: &str, now: Instant) -> bool {
+        let inner = self.lock();
+        inner.live.contains_key(call_id)
+            || inner.ended.get(call_id).is_some_and(|at| now.saturating_duration_since(*at) < REMEMBERED)
+    }
+
+    /// Whether an INVITE outside a dialog came another way already.
+    pub(super) fn has_origin(&self, call_id: &str, origin: &Origin) -> bool {
+        let inner = self.lock();
+        inner.live.get(call_id).is_some_and(|legs| legs.iter().any(|leg| leg.origin.as_ref() == Some(origin)))
+    }
+
+    /// Live legs.
+    pub(super) fn len(&self) -> usize {
+        self.lock().legs
+    }
+
+    /// A panic while the lock was held leaves the table whole: every change is one insertion or removal.
+    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Inner<T> {
+    fn remember(&mut self, call_id: &str, now: Instant) {
+        let sweep = self.swept.is_none_or(|at| now.saturating_duration_since(at) >= REMEMBERED);
+        if sweep || self.ended.len() >= MAX_REMEMBERED {
+            self.ended.retain(|_, at| now.saturating_duration_since(*at) < REMEMBERED);
+            self.swept = Some(now);
+        }
+        if self.ended.len() >= MAX_REMEMBERED {
+            let oldest = self.ended.iter().min_by_key(|(_, at)| **at).map(|(id, _)| id.clone());
+            if let Some(oldest) = oldest {
+                self.ended.remove(&oldest);
+            }
+        }
+        self.ended.insert(call_id.to_owned(), now);
+    }
+}
+
+/// Calls a second: a token bucket that holds one second's worth, so that a legal burst is served (P25).
+#[derive(Debug)]
+pub(super) struct CallRate {
+    per_second: f64,
+    bucket: Mutex<Bucket>,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    filled: Option<Instant>,
+}
+
+impl CallRate {
+    pub(super) fn new(per_second: u32) -> Self {
+        let per_second = f64::from(per_second);
+        Self { per_second, bucket: Mutex::new(Bucket { tokens: per_second, filled: None }) }
+    }
+
+    /// Takes a token if there is one.
+    pub(super) fn admit(&self, now: Instant) -> bool {
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let elapsed = bucket.filled.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        bucket.filled = Some(now);
+        bucket.tokens = (bucket.tokens + elapsed.as_secs_f64() * self.per_second).min(self.per_second);
+        let admitted = bucket.tokens >= 1.0;
+        if admitted {
+            bucket.tokens -= 1.0;
+        }
+        admitted
+    }
+}
+
+/// Counters since start.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) requests: AtomicU64,
+    pub(super) responses: AtomicU64,
+    pub(super) untrusted: AtomicU64,
+    pub(super) malformed: AtomicU64,
+    pub(super) unauthorized: AtomicU64,
+    pub(super) over_capacity: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) connections_refused: AtomicU64,
+}
+
+impl Counters {
+    /// One more.
+    pub(super) fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_id_is_known_a_while_after_its_end() {
+        let now = Instant::now(); // Only an origin: nothing below sleeps.
+        let registry = Registry::<()>::new();
+        let (mailbox, _inbox) = mpsc::channel(1);
+        let origin = Origin { from_tag: "f".into(), cseq: 1 };
+        registry.insert("id", "a", mailbox.clone(), Some(origin.clone()));
+        registry.insert("id", "b", mailbox, None);
+        assert_eq!(registry.len(), 2);
+        assert!(registry.has_origin("id", &origin));
+        assert!(!registry.has_origin("id", &Origin { cseq: 2, ..origin }));
+        registry.remove("id", "a", now);
+        registry.remove("id", "a", now);
+        assert!(registry.mailbox("id", "a").is_none() && registry.mailbox("id", "b").is_some());
+        registry.remove("id", "b", now);
+        assert_eq!(registry.len(), 0);
+        assert!(registry.knows("id", now + REMEMBERED - Duration::from_millis(1)));
+        assert!(!registry.knows("id", now + REMEMBERED));
+    }
+
+    #[test]
+    fn ended_calls_are_forgotten_in_time_and_in_number() {
+        let now = Instant::now(); // Only an origin: nothing below sleeps.
+        let registry = Registry::<()>::new();
+        let (mailbox, _inbox) = mpsc::channel(1);
+        for i in 0..MAX_REMEMBERED + 10 {
+            let id = i.to_string();
+            registry.insert(&id, "a", mailbox.clone(), None);
+            registry.remove(&id, "a", now + Duration::from_micros(i as u64));
+        }
+        assert_eq!(registry.lock().ended.len(), MAX_REMEMBERED);
+        assert!(!registry.knows("9", now) && registry.knows("10", now));
+        registry.insert("last", "a", mailbox, None);
+        registry.remove("last", "a", now + REMEMBERED * 2);
+        assert_eq!(registry.lock().ended.len(), 1);
+    }
+
+    #[test]
+    fn the_rate_allows_a_second_at_once_and_then_its_pace() {
+        let now = Instant::now(); // Only an origin: nothing below sleeps.
+        let rate = CallRate::new(10);
+        let admitted = |at: Duration, tries: usize| (0..tries).filter(|_| rate.admit(now + at)).count();
+        assert_eq!(admitted(Duration::ZERO, 30), 10);
+        assert_eq!(admitted(Duration::from_millis(500), 30), 5);
+        assert_eq!(admitted(Duration::from_secs(60), 30), 10);
+    }
+}

@@ -1,0 +1,204 @@
+//! TCP connections: accepted and dialled ones, each read through the front door.
+//!
+//! The SIP library writes; reading and framing are ours, because its reader answers nothing to a malformed message and
+//! reserves 128 KiB for every connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rsipstack::sip::{HostWithPort, SipMessage, Transport};
+use rsipstack::transaction::endpoint::EndpointInnerRef;
+use rsipstack::transport::stream::StreamConnection as _;
+use rsipstack::transport::tcp::TcpConnection;
+use rsipstack::transport::{SipAddr, SipConnection};
+use tokio::io::{AsyncReadExt as _, ReadHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::door::Door;
+use super::framing::{self, Frame};
+use super::front::{Framing, Verdict};
+use super::message::Message;
+use super::registry::Counters;
+use super::reply::Reply;
+
+/// Most connections at once; a further one is closed as soon as it is accepted.
+pub(super) const MAX_CONNECTIONS: usize = 1024;
+/// How long a peer may take over one message, the first included: a slow sender is cut off (S5).
+const MESSAGE_TIME: Duration = Duration::from_secs(30);
+/// How long a connection that has carried a message may be silent: longer than the longest call.
+const IDLE_TIME: Duration = Duration::from_secs(2 * 3600);
+/// How long connecting and writing may take.
+const WRITE_TIME: Duration = Duration::from_secs(5);
+/// Octets read at once.
+const CHUNK: usize = 4096;
+
+/// Accepts until `cancel`.
+pub(super) async fn serve(listener: TcpListener, door: Arc<Door>, stack: EndpointInnerRef, cancel: CancellationToken) {
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            () = cancel.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, source) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: accepting again at once would spin.
+                tracing::warn!(%error, "cannot accept a SIP connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        if !door.trusts(source.ip()) {
+            Counters::count(&door.counters.untrusted);
+            continue;
+        }
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            Counters::count(&door.counters.connections_refused);
+            continue;
+        };
+        let local = listener.local_addr().ok().map(|addr| addr.port());
+        let (door, stack, cancel) = (Arc::clone(&door), Arc::clone(&stack), cancel.child_token());
+        tokio::spawn(async move {
+            let _slot = slot;
+            match adopt(stream, local, cancel).await {
+                Ok((connection, reader)) => read(connection, reader, source, door, stack).await,
+                Err(error) => tracing::debug!(%source, %error, "SIP connection lost at once"),
+            }
+        });
+    }
+}
+
+/// Connects to `remote` and reads what comes back. `listen_port` is where a new connection to us would arrive.
+pub(super) async fn dial(
+    remote: SocketAddr,
+    listen_port: Option<u16>,
+    door: Arc<Door>,
+    stack: EndpointInnerRef,
+    cancel: CancellationToken,
+) -> io::Result<SipConnection> {
+    let stream = timeout(WRITE_TIME, TcpStream::connect(remote)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    let (connection, reader) = adopt(stream, listen_port, cancel).await?;
+    tokio::spawn(read(connection.clone(), reader, remote, door, stack));
+    Ok(SipConnection::Tcp(connection))
+}
+
+/// Wraps a stream for the library, which reports `port` as ours, and takes the reading half back.
+async fn adopt(
+    stream: TcpStream,
+    port: Option<u16>,
+    cancel: CancellationToken,
+) -> io::Result<(TcpConnection, ReadHalf<TcpStream>)> {
+    stream.set_nodelay(true)?;
+    let mut local = stream.local_addr()?;
+    local.set_port(port.unwrap_or(local.port()));
+    let connection = TcpConnection::from_stream(stream, address(local), Some(cancel)).map_err(io::Error::other)?;
+    let reader = connection.inner.read_half.lock().await.take();
+    reader.map(|reader| (connection, reader)).ok_or_else(|| io::ErrorKind::NotConnected.into())
+}
+
+/// The library's form of a TCP address.
+pub(super) fn address(addr: SocketAddr) -> SipAddr {
+    SipAddr { r#type: Some(Transport::Tcp), addr: HostWithPort::from(addr) }
+}
+
+async fn read(
+    connection: TcpConnection,
+    mut reader: ReadHalf<TcpStream>,
+    source: SocketAddr,
+    door: Arc<Door>,
+    stack: EndpointInnerRef,
+) {
+    let cancel = connection.cancel_token().unwrap_or_default();
+    // Cancelled whichever way this ends, so that no dialog writes to a connection that nobody reads.
+    let _closed = cancel.clone().drop_guard();
+    let mut buf = Vec::new();
+    let mut chunk = [0; CHUNK];
+    let mut deadline = Instant::now() + MESSAGE_TIME;
+    loop {
+        let read = tokio::select! {
+            () = cancel.cancelled() => break,
+            read = timeout_at(deadline, reader.read(&mut chunk)) => read,
+        };
+        match read {
+            Ok(Ok(len @ 1..)) => {
+                let fresh = buf.is_empty();
+                buf.extend_from_slice(&chunk[..len]);
+                if fresh {
+                    deadline = Instant::now() + MESSAGE_TIME;
+                }
+            }
+            Ok(Ok(0)) | Ok(Err(_)) | Err(_) => break,
+        }
+        match drain(&mut buf, &connection, source, &door, &stack).await {
+            Some(true) if buf.is_empty() => deadline = Instant::now() + IDLE_TIME,
+            Some(true) => deadline = Instant::now() + MESSAGE_TIME,
+            Some(false) => {}
+            None => break,
+        }
+    }
+    drop(connection.close().await);
+}
+
+/// Handles every whole message in `buf`: whether there was one, or `None` when the stream is of no more use.
+async fn drain(
+    buf: &mut Vec<u8>,
+    connection: &TcpConnection,
+    source: SocketAddr,
+    door: &Door,
+    stack: &EndpointInnerRef,
+) -> Option<bool> {
+    let mut any = false;
+    loop {
+        match framing::next(buf) {
+            Frame::Incomplete => return Some(any),
+            Frame::Ping => write(connection, b"\r\n").await?,
+            Frame::Message(message) => {
+                any = true;
+                match door.screen(&message, source, Framing::Stream) {
+                    Verdict::Pass(message) => deliver(&message, connection, source, stack).await,
+                    Verdict::Answer { response, .. } => write(connection, &response).await?,
+                    Verdict::Drop(_) => {}
+                }
+            }
+            Frame::Broken(message) => {
+                if let Verdict::Answer { response, .. } = door.screen(&message, source, Framing::Stream) {
+                    write(connection, &response).await?;
+                }
+                return None;
+            }
+            Frame::TooLong(head) => {
+                let message = head.and_then(|head| Message::read(&head));
+                let is_request = |m: &Message| !m.start_line.starts_with("SIP/") && !m.start_line.starts_with("ACK ");
+                if let Some(response) = message.filter(is_request).and_then(|m| Reply::new(513).print(&m, source)) {
+                    write(connection, &response).await?;
+                }
+                return None;
+            }
+        }
+    }
+}
+
+/// Writes, or gives the connection up when the peer does not read.
+async fn write(connection: &TcpConnection, data: &[u8]) -> Option<()> {
+    timeout(WRITE_TIME, connection.send_raw(data)).await.ok()?.ok()
+}
+
+async fn deliver(message: &[u8], connection: &TcpConnection, source: SocketAddr, stack: &EndpointInnerRef) {
+    let sent_by = address(source);
+    let delivered = match SipMessage::try_from(message).map_err(rsipstack::Error::from) {
+        Ok(message) => match SipConnection::update_msg_received(message, source, Transport::Tcp) {
+            Ok(message) => stack.on_received_message(message, SipConnection::Tcp(connection.clone()), &sent_by).await,
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    };
+    if let Err(error) = delivered {
+        tracing::debug!(%source, %error, "the SIP library refused a message");
+    }
+}

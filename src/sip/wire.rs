@@ -1,0 +1,78 @@
+//! The SIP library's messages, read and written by header name.
+
+use rsipstack::sip::{HasHeaders, Header, HeadersExt as _, Request, Response, StatusCode};
+use rsipstack::transaction::endpoint::EndpointInnerRef;
+
+use super::reply::Reply;
+use super::session_timer::TimerOffer;
+use super::text::list;
+
+/// The first value of a header field.
+pub(super) fn field<'a>(message: &'a impl HasHeaders, name: &'static str) -> Option<&'a str> {
+    all(message, name).next()
+}
+
+/// Every value of a header field, in order.
+pub(super) fn all<'a, M: HasHeaders>(message: &'a M, name: &'static str) -> impl Iterator<Item = &'a str> + use<'a, M> {
+    message.headers().iter().filter(move |h| h.name().eq_ignore_ascii_case(name)).map(|h| h.value().trim())
+}
+
+/// Whether a comma-separated header field holds `token`.
+pub(super) fn has_token(message: &impl HasHeaders, name: &'static str, token: &str) -> bool {
+    all(message, name).flat_map(list).any(|item| item.eq_ignore_ascii_case(token))
+}
+
+/// The number in CSeq.
+pub(super) fn cseq(message: &impl HasHeaders) -> Option<u32> {
+    field(message, "CSeq").and_then(super::front::cseq).map(|(number, _)| number)
+}
+
+/// What a message says of session timers.
+pub(super) fn timer_offer(message: &impl HasHeaders) -> TimerOffer {
+    let supported = has_token(message, "Supported", "timer") || has_token(message, "Require", "timer");
+    TimerOffer::parse(supported, field(message, "Session-Expires"), field(message, "Min-SE"))
+}
+
+/// Header fields that the library copies from no request.
+pub(super) type Fields = Vec<(&'static str, String)>;
+
+/// A response to `request` with extra header fields and perhaps a session description.
+pub(super) fn response(
+    stack: &EndpointInnerRef,
+    request: &Request,
+    status: u16,
+    fields: Fields,
+    sdp: Option<&str>,
+) -> Response {
+    let body = sdp.map(|sdp| sdp.as_bytes().to_vec());
+    let mut response = stack.make_response(request, status_code(status), body);
+    response.headers.extend(headers(fields));
+    if sdp.is_some() {
+        response.headers.push(Header::Other("Content-Type".into(), "application/sdp".into()));
+    }
+    response
+}
+
+/// A refusal as a response.
+pub(super) fn refusal(stack: &EndpointInnerRef, request: &Request, reply: &Reply) -> Response {
+    let fields = reply.fields().map(|(name, value)| (name, value.to_owned())).collect();
+    response(stack, request, reply.status, fields, None)
+}
+
+/// Header fields in the library's form.
+pub(super) fn headers(fields: Fields) -> Vec<Header> {
+    fields.into_iter().map(|(name, value)| Header::Other(name.into(), value)).collect()
+}
+
+/// A status with its usual phrase.
+pub(super) fn status_code(status: u16) -> StatusCode {
+    StatusCode::from(status)
+}
+
+/// The same request with our tag in To, so that every response carries it.
+pub(super) fn with_to_tag(mut request: Request, tag: &str) -> Request {
+    if let Ok(to) = request.to_header_mut() {
+        *to = rsipstack::sip::headers::To::new(format!("{};tag={tag}", to.value()));
+    }
+    request
+}
