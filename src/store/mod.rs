@@ -1,1 +1,451 @@
 //! Everything durable: the spool on disk, Postgres, and the only SQL of the project.
+//!
+//! What happens in a call is appended to the spool, is durable from then on, and is carried to Postgres by a task of its
+//! own; a call never waits for the database. What a person does at the web view is written to Postgres at once.
+//!
+//! Invariants: a case number that [`Store::open_case`] returned is on disk, and is never given again; a record reaches the
+//! database exactly once, however often either side dies.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+mod apply;
+pub mod audit;
+pub mod cases;
+pub mod jobs;
+pub mod links;
+pub mod numbers;
+pub mod pool;
+pub mod postgres;
+pub mod records;
+mod secrets;
+
+pub mod segments;
+pub mod sessions;
+mod shelf;
+mod spool;
+pub mod tokens;
+mod unsent;
+mod uploader;
+pub mod users;
+
+pub use pool::DatabaseState;
+pub use records::Record;
+pub use spool::SpoolError;
+
+use crate::cases::{NewCase, State};
+use crate::directory::{Directory, PostId, WindowCode};
+use crate::ids::{CallId, CaseNumber};
+use numbers::{Numbers, NumbersError};
+use postgres::{Cluster, PostgresError, Tenure};
+use shelf::Shelf;
+use spool::Spool;
+use unsent::Unsent;
+use uploader::Uploader;
+
+/// Change notices kept for a slow reader; one that falls behind further is told so and reads everything anew.
+const CHANGES: usize = 1_024;
+
+/// Longest wait for the database when a caller asks how a case stands: a silence on the line.
+const PROGRESS_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// Longest wait for the database at a start; afterwards the gateway starts without, if it can.
+const FIRST_CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+/// Longest wait for connections to be given back at shutdown.
+const POOL_CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Where things are.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The directory of everything that is not in an outside database.
+    pub data_dir: PathBuf,
+    /// An outside database; `None` for a private cluster below `data_dir`.
+    pub url: Option<String>,
+}
+
+/// Why the store does not open, or a record was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file could not be used.
+    #[error("{}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another process has the data directory.
+    #[error("another gateway is using {}", data_dir.display())]
+    InUse {
+        /// The directory.
+        data_dir: PathBuf,
+    },
+    /// The database's address is none.
+    #[error("the database's address is not understood")]
+    Url(#[source] sqlx::Error),
+    /// The private cluster cannot be had.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    /// There is no database, and no block of case numbers from an earlier run: nobody could be given a number.
+    #[error("the database is away and no case numbers were ever leased: not ready to take calls")]
+    NotReady,
+    /// The schema is not as it should be.
+    #[error("the schema cannot be brought up to date")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The spool did not take a record.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// There is no case number to give.
+    #[error(transparent)]
+    Numbers(#[from] NumbersError),
+    /// A record cannot be written as JSON.
+    #[error("a record cannot be written as JSON")]
+    Encode(#[from] serde_json::Error),
+    /// The database failed or is away.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Something that pages may be showing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A call, its events or its transcript.
+    Call(CallId),
+    /// A case.
+    Case(CaseNumber),
+}
+
+/// How a case stands, as told to a caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgressAnswer {
+    /// Where it stands.
+    pub state: State,
+    /// The title of the post that answers for it.
+    pub owner: String,
+    /// Its window, where one was chosen.
+    pub window: Option<WindowCode>,
+    /// The last day of the promise.
+    pub due_on: NaiveDate,
+}
+
+/// The store. Cheap to clone; every clone is the same store.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    pool: PgPool,
+    spool: Arc<Spool>,
+    numbers: Arc<Numbers>,
+    unsent: Arc<Unsent>,
+    shelf: Arc<Shelf>,
+    changes: broadcast::Sender<Change>,
+    state: watch::Receiver<DatabaseState>,
+    stop: CancellationToken,
+    running: Mutex<Option<Running>>,
+}
+
+/// What ends with the store, in this order.
+#[derive(Debug)]
+struct Running {
+    uploader: JoinHandle<()>,
+    cluster: Option<Cluster>,
+    /// Held for as long as the data directory is ours.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the spool, mends it, starts or reaches the database, and begins to carry records over.
+    ///
+    /// A database that is away stops nobody who has case numbers from an earlier run; see [`StoreError::NotReady`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn open(config: StoreConfig) -> Result<Self, StoreError> {
+        let StoreConfig { data_dir, url } = config;
+        fs::create_dir_all(&data_dir).map_err(at(&data_dir))?;
+        let lock = lock(&data_dir)?.ok_or_else(|| StoreError::InUse { data_dir: data_dir.clone() })?;
+
+        let unsent = Unsent::default();
+        let mut greatest = None;
+        let spool_dir = data_dir.join("spool");
+        let spool = Spool::open(&spool_dir, |_, payload| {
+            if let Ok(Record::CaseOpened(case)) = Record::decode(payload) {
+                greatest = greatest.max(Some(case.number.serial()));
+                unsent.insert(&case);
+            }
+        })
+        .map_err(at(&spool_dir))?;
+        let numbers_path = data_dir.join("numbers.json");
+        let numbers = Numbers::open(&numbers_path, greatest).map_err(at(&numbers_path))?;
+        let directory_path = data_dir.join("directory.json");
+        let shelf = Shelf::open(directory_path.clone()).map_err(at(&directory_path))?;
+
+        let (options, cluster) = database(&data_dir, url.as_deref(), Tenure::Own).await?;
+        let (changes, _) = broadcast::channel(CHANGES);
+        let (state_sender, state) = watch::channel(DatabaseState::Down);
+        let stop = CancellationToken::new();
+        let uploader = Uploader {
+            pool: pool::lazy(options),
+            spool: Arc::new(spool),
+            numbers: Arc::new(numbers),
+            unsent: Arc::new(unsent),
+            shelf: Arc::new(shelf),
+            changes: changes.clone(),
+            state: state_sender,
+            refused: spool_dir.join("refused.jsonl"),
+            stop: stop.clone(),
+        };
+        match tokio::time::timeout(FIRST_CONNECT_WITHIN, uploader.connect()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(uploader::LinkError::Migrate(e))) if !is_away(&e) => return Err(e.into()),
+            Ok(Err(e)) => tracing::error!(error = &e as &dyn std::error::Error, "the database is away at the start"),
+            Err(_) => tracing::error!("the database does not answer at the start"),
+        }
+        if uploader.numbers.left().await == 0 {
+            return Err(StoreError::NotReady);
+        }
+        let inner = Inner {
+            pool: uploader.pool.clone(),
+            spool: Arc::clone(&uploader.spool),
+            numbers: Arc::clone(&uploader.numbers),
+            unsent: Arc::clone(&uploader.unsent),
+            shelf: Arc::clone(&uploader.shelf),
+            changes,
+            state,
+            stop,
+            running: Mutex::new(Some(Running { uploader: tokio::spawn(uploader.run()), cluster, _lock: lock })),
+        };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Keeps a record: when this returns, it is on the disk.
+    ///
+    /// # Errors
+    /// When the disk refuses or is full; then nothing was kept.
+    pub async fn append(&self, record: Record) -> Result<(), StoreError> {
+        if let Record::CaseOpened(case) = &record {
+            self.0.unsent.insert(case);
+        }
+        let weight = record.weight();
+        let appended = match record.encode() {
+            Ok(payload) => self.0.spool.append(payload, weight).await.map_err(StoreError::from),
+            Err(e) => Err(e.into()),
+        };
+        if let (Record::CaseOpened(case), Err(_)) = (&record, &appended) {
+            self.0.unsent.remove(case.number);
+        }
+        appended.map(drop)
+    }
+
+    /// Keeps a record soon, in order with the others, and waits for nothing. What cannot be kept is logged and lost: use
+    /// [`Self::append`] for what somebody was promised.
+    pub fn append_soon(&self, record: Record) {
+        let weight = record.weight();
+        let queued = record.encode().map_err(StoreError::from).and_then(|p| Ok(self.0.spool.append_soon(p, weight)?));
+        if let Err(e) = queued {
+            tracing::error!(call = %record.call(), error = &e as &dyn std::error::Error, "a record is lost");
+        }
+    }
+
+    /// Gives the next case number to `draft` and keeps the case; when this returns, the number may be spoken.
+    ///
+    /// # Errors
+    /// When there is no number, or the disk refuses; then the caller must not hear one.
+    pub async fn open_case(&self, draft: impl FnOnce(CaseNumber) -> NewCase) -> Result<NewCase, StoreError> {
+        let number = self.0.numbers.take().await?;
+        let case = NewCase { number, ..draft(number) };
+        self.append(Record::CaseOpened(case.clone())).await?;
+        Ok(case)
+    }
+
+    /// The directory as last read: from the database, or else as it was when it was last reached.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.0.shelf.current()
+    }
+
+    /// Reads the directory anew at once, after it was edited.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn reload_directory(&self) -> Result<(), StoreError> {
+        Ok(self.0.shelf.refresh(&self.0.pool).await?)
+    }
+
+    /// How a case stands; `None`: there is none with this number. A case that is still on its way to the database is known.
+    ///
+    /// # Errors
+    /// When the database is away and the case is not on its way: whether it exists is then unknown.
+    pub async fn case_status(&self, number: CaseNumber) -> Result<Option<ProgressAnswer>, StoreError> {
+        let waiting = || self.0.unsent.answer(number, |owner| self.post_title(owner));
+        if *self.0.state.borrow() == DatabaseState::Down
+            && let Some(answer) = waiting()
+        {
+            return Ok(Some(answer));
+        }
+        let read = tokio::time::timeout(PROGRESS_WITHIN, progress(&self.0.pool, number)).await;
+        match read.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+            Ok(Some(answer)) => Ok(Some(answer)),
+            Ok(None) => Ok(waiting()),
+            Err(e) => waiting().map(Some).ok_or(e.into()),
+        }
+    }
+
+    /// Notices of what was written. Nothing is announced twice; see [`DatabaseState::Down`] for when to read anew.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.0.changes.subscribe()
+    }
+
+    /// Whether the database answers.
+    pub fn state(&self) -> watch::Receiver<DatabaseState> {
+        self.0.state.clone()
+    }
+
+    /// Records on the disk that are not in the database.
+    pub fn unsent(&self) -> usize {
+        self.0.spool.unsent()
+    }
+
+    /// Bytes that the spool takes on the disk.
+    pub fn spool_bytes(&self) -> u64 {
+        self.0.spool.bytes()
+    }
+
+    /// Case numbers that can be given without the database.
+    pub async fn numbers_left(&self) -> i64 {
+        self.0.numbers.left().await
+    }
+
+    /// Connections to the database.
+    pub fn pool(&self) -> &PgPool {
+        &self.0.pool
+    }
+
+    /// Tells whoever watches that something was written, by a way that does not tell itself.
+    pub fn announce(&self, change: Change) {
+        let _nobody_watches = self.0.changes.send(change);
+    }
+
+    /// Writes what is queued, brings over what it can, and stops a private cluster. Appends fail from here on. A second
+    /// call does nothing.
+    pub async fn shutdown(&self) {
+        let running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Running { uploader, cluster, _lock }) = running else { return };
+        self.0.spool.close().await;
+        self.0.stop.cancel();
+        if let Err(e) = uploader.await {
+            tracing::error!(error = %e, "the uploader ended badly");
+        }
+        if tokio::time::timeout(POOL_CLOSE_WITHIN, self.0.pool.close()).await.is_err() {
+            tracing::warn!("connections to the database are still in use");
+        }
+        if let Some(cluster) = cluster {
+            cluster.stop().await;
+        }
+    }
+
+    fn post_title(&self, post: PostId) -> String {
+        self.directory().posts.get(&post).map(|p| p.title.clone()).unwrap_or_default()
+    }
+}
+
+/// A connection for a command beside the gateway: the same database, without the spool.
+#[derive(Debug)]
+pub struct Database {
+    /// Connections to it.
+    pub pool: PgPool,
+    /// As `psql` takes it.
+    pub url: String,
+    cluster: Option<Cluster>,
+    _lock: Option<File>,
+}
+
+impl Database {
+    /// Reaches the database, starting a private cluster if no gateway has done so, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When it is away or its schema cannot be brought up to date.
+    pub async fn open(config: StoreConfig) -> Result<Self, StoreError> {
+        let StoreConfig { data_dir, url } = config;
+        fs::create_dir_all(&data_dir).map_err(at(&data_dir))?;
+        let lock = lock(&data_dir)?;
+        let tenure = if lock.is_some() { Tenure::Own } else { Tenure::Borrow };
+        let (options, cluster) = database(&data_dir, url.as_deref(), tenure).await?;
+        let pool = pool::lazy(options);
+        pool::migrate(&pool).await?;
+        let url = cluster.as_ref().map(Cluster::url).or(url).unwrap_or_default();
+        Ok(Self { pool, url, cluster, _lock: lock })
+    }
+
+    /// Gives the connections back, and stops a cluster that was not running before.
+    pub async fn close(self) {
+        self.pool.close().await;
+        if let Some(cluster) = self.cluster {
+            cluster.stop().await;
+        }
+    }
+}
+
+async fn progress(pool: &PgPool, number: CaseNumber) -> Result<Option<ProgressAnswer>, sqlx::Error> {
+    let row: Option<(String, String, Option<i16>, NaiveDate)> = sqlx::query_as(
+        "SELECT c.state, p.title, c.window_code, c.due_on FROM cases AS c JOIN posts AS p ON p.id = c.owner_post_id
+         WHERE c.number = $1",
+    )
+    .bind(number.as_i64())
+    .fetch_optional(pool)
+    .await?;
+    row.map(|(state, owner, window, due_on)| {
+        Ok(ProgressAnswer { state: cases::parse_state(&state)?, owner, window: window.map(WindowCode), due_on })
+    })
+    .transpose()
+}
+
+/// How to connect, and the private cluster where there is no URL.
+async fn database(
+    data_dir: &Path,
+    url: Option<&str>,
+    tenure: Tenure,
+) -> Result<(PgConnectOptions, Option<Cluster>), StoreError> {
+    match url {
+        Some(url) => Ok((url.parse().map_err(StoreError::Url)?, None)),
+        None => {
+            let cluster = Cluster::start(&data_dir.join("pg"), tenure).await?;
+            Ok((cluster.options(), Some(cluster)))
+        }
+    }
+}
+
+/// The data directory's lock, given back by the kernel however we end; `None` while another process has it.
+fn lock(data_dir: &Path) -> Result<Option<File>, StoreError> {
+    let path = data_dir.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(e)) => Err(at(&path)(e)),
+    }
+}
+
+/// Whether a migration failed only because the database is not there.
+fn is_away(error: &sqlx::migrate::MigrateError) -> bool {
+    match error {
+        sqlx::migrate::MigrateError::Execute(e) => pool::is_transient(e) && e.as_database_error().is_none(),
+        _ => false,
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::Io { path, source }
+}

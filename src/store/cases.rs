@@ -1,0 +1,238 @@
+//! Cases: every change by a person, with its event, in one transaction.
+//!
+//! The database itself refuses a move that is not in `case_moves`, a case without an owner, and a change of state without
+//! an event; what is checked here is only said better here.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::types::Json;
+use sqlx::{PgConnection, PgPool};
+
+use super::{Change, Store};
+use crate::cases::{Kind, Origin, State};
+use crate::directory::PostId;
+use crate::ids::CaseNumber;
+
+/// Why a case was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum CaseError {
+    /// There is no such case.
+    #[error("no case {number}")]
+    Unknown {
+        /// The number asked for.
+        number: CaseNumber,
+    },
+    /// Somebody changed it since it was shown.
+    #[error("case {number} is at version {current}, not {seen}")]
+    Conflict {
+        /// The case.
+        number: CaseNumber,
+        /// The version that the change was based on.
+        seen: i32,
+        /// The version it has.
+        current: i32,
+    },
+    /// The move is not allowed.
+    #[error("case {number} cannot go from {from} to {to}")]
+    Move {
+        /// The case.
+        number: CaseNumber,
+        /// Where it stands.
+        from: State,
+        /// Where it should go.
+        to: State,
+    },
+    /// There is no such post.
+    #[error("no post {}", post.0)]
+    UnknownPost {
+        /// The post asked for.
+        post: PostId,
+    },
+    /// The database failed or is away.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Which case, as whom, why, and when: what every change has in common.
+#[derive(Clone, Copy, Debug)]
+pub struct By<'a> {
+    /// The case.
+    pub number: CaseNumber,
+    /// The version that was shown; another one is a [`CaseError::Conflict`].
+    pub version: i32,
+    /// User name.
+    pub actor: &'a str,
+    /// In the actor's words; may be empty.
+    pub reason: &'a str,
+    /// Now.
+    pub at: DateTime<Utc>,
+}
+
+impl Store {
+    /// Moves a case; returns its new version. Closing it notes the time, reopening clears it.
+    pub async fn move_case(&self, by: By<'_>, to: State) -> Result<i32, CaseError> {
+        let version = move_case(self.pool(), by, to).await?;
+        self.announce(Change::Case(by.number));
+        Ok(version)
+    }
+
+    /// Gives a case to another post; returns its new version. The state stays: giving and moving are two events.
+    pub async fn assign_case(&self, by: By<'_>, to: PostId) -> Result<i32, CaseError> {
+        let version = assign_case(self.pool(), by, to).await?;
+        self.announce(Change::Case(by.number));
+        Ok(version)
+    }
+
+    /// Corrects the summary; what was recognised stays in `words`, what stood before in the event. Returns the new version.
+    pub async fn correct_case(&self, by: By<'_>, summary: &str) -> Result<i32, CaseError> {
+        let version = correct_case(self.pool(), by, summary).await?;
+        self.announce(Change::Case(by.number));
+        Ok(version)
+    }
+
+    /// Adds a note, the reason of `by`, and changes nothing else. Returns the new version.
+    pub async fn note_case(&self, by: By<'_>) -> Result<i32, CaseError> {
+        let version = note_case(self.pool(), by).await?;
+        self.announce(Change::Case(by.number));
+        Ok(version)
+    }
+}
+
+/// As [`Store::move_case`], without the announcement.
+pub async fn move_case(pool: &PgPool, by: By<'_>, to: State) -> Result<i32, CaseError> {
+    let mut tx = pool.begin().await?;
+    let locked = lock(&mut tx, by).await?;
+    if !locked.state.may_become(to) {
+        return Err(CaseError::Move { number: by.number, from: locked.state, to });
+    }
+    let closed = matches!(to, State::Closed | State::Archived);
+    sqlx::query(
+        "UPDATE cases SET state = $2, closed_at = CASE WHEN $3 THEN coalesce(closed_at, $4) END WHERE number = $1",
+    )
+    .bind(by.number.as_i64())
+    .bind(to.code())
+    .bind(closed)
+    .bind(by.at)
+    .execute(&mut *tx)
+    .await?;
+    add_event(&mut tx, by, "moved", Some((locked.state, to)), json!({})).await?;
+    tx.commit().await?;
+    Ok(by.version + 1)
+}
+
+/// As [`Store::assign_case`], without the announcement.
+pub async fn assign_case(pool: &PgPool, by: By<'_>, to: PostId) -> Result<i32, CaseError> {
+    let mut tx = pool.begin().await?;
+    let locked = lock(&mut tx, by).await?;
+    let known: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM posts WHERE id = $1)").bind(to.0).fetch_one(&mut *tx).await?;
+    if !known {
+        return Err(CaseError::UnknownPost { post: to });
+    }
+    sqlx::query("UPDATE cases SET owner_post_id = $2 WHERE number = $1")
+        .bind(by.number.as_i64())
+        .bind(to.0)
+        .execute(&mut *tx)
+        .await?;
+    add_event(&mut tx, by, "assigned", None, json!({ "from_post": locked.owner.0, "to_post": to.0 })).await?;
+    tx.commit().await?;
+    Ok(by.version + 1)
+}
+
+/// As [`Store::correct_case`], without the announcement.
+pub async fn correct_case(pool: &PgPool, by: By<'_>, summary: &str) -> Result<i32, CaseError> {
+    let mut tx = pool.begin().await?;
+    let locked = lock(&mut tx, by).await?;
+    sqlx::query("UPDATE cases SET summary = $2 WHERE number = $1")
+        .bind(by.number.as_i64())
+        .bind(summary)
+        .execute(&mut *tx)
+        .await?;
+    let detail = json!({ "field": "summary", "before": locked.summary, "after": summary });
+    add_event(&mut tx, by, "corrected", None, detail).await?;
+    tx.commit().await?;
+    Ok(by.version + 1)
+}
+
+/// As [`Store::note_case`], without the announcement.
+pub async fn note_case(pool: &PgPool, by: By<'_>) -> Result<i32, CaseError> {
+    let mut tx = pool.begin().await?;
+    lock(&mut tx, by).await?;
+    add_event(&mut tx, by, "noted", None, json!({})).await?;
+    tx.commit().await?;
+    Ok(by.version + 1)
+}
+
+/// A case as it stands, held until the transaction ends.
+struct Locked {
+    state: State,
+    owner: PostId,
+    summary: String,
+}
+
+/// Takes the case for this transaction, if its version is the one seen, and raises the version.
+async fn lock(tx: &mut PgConnection, by: By<'_>) -> Result<Locked, CaseError> {
+    let row: Option<(String, i64, String, i32)> =
+        sqlx::query_as("SELECT state, owner_post_id, summary, version FROM cases WHERE number = $1 FOR UPDATE")
+            .bind(by.number.as_i64())
+            .fetch_optional(&mut *tx)
+            .await?;
+    let (state, owner, summary, current) = row.ok_or(CaseError::Unknown { number: by.number })?;
+    if current != by.version {
+        return Err(CaseError::Conflict { number: by.number, seen: by.version, current });
+    }
+    sqlx::query("UPDATE cases SET version = version + 1 WHERE number = $1")
+        .bind(by.number.as_i64())
+        .execute(tx)
+        .await?;
+    Ok(Locked { state: parse_state(&state)?, owner: PostId(owner), summary })
+}
+
+/// The next event; the case is locked, so its number is ours.
+async fn add_event(
+    tx: &mut PgConnection,
+    by: By<'_>,
+    kind: &str,
+    moved: Option<(State, State)>,
+    detail: serde_json::Value,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO case_events (case_number, seq, at, actor, kind, from_state, to_state, reason, detail)
+         SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4, $5, $6, $7, $8 FROM case_events WHERE case_number = $1",
+    )
+    .bind(by.number.as_i64())
+    .bind(by.at)
+    .bind(by.actor)
+    .bind(kind)
+    .bind(moved.map(|(from, _)| from.code()))
+    .bind(moved.map(|(_, to)| to.code()))
+    .bind(by.reason)
+    .bind(Json(detail))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// A state as stored; the database admits no other.
+pub(super) fn parse_state(code: &str) -> Result<State, sqlx::Error> {
+    State::from_code(code).ok_or_else(|| sqlx::Error::Decode(format!("cases.state is {code:?}").into()))
+}
+
+/// As stored.
+pub(super) fn kind_code(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Enquiry => "enquiry",
+        Kind::Request => "request",
+        Kind::Complaint => "complaint",
+    }
+}
+
+/// As stored.
+pub(super) fn origin_code(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Dialogue => "dialogue",
+        Origin::Person => "person",
+        Origin::Recording => "recording",
+        Origin::Abandoned => "abandoned",
+    }
+}

@@ -1,0 +1,58 @@
+//! Connections, and the schema they find.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+/// Every schema version, in order. Applied files are never edited; a checksum refuses that.
+static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations");
+
+/// Connections at most. Pages, the uploader and jobs share them; the private cluster allows a few more for `psql`.
+const CONNECTIONS_MAX: u32 = 16;
+
+/// Longest wait for a connection: a page then says that the database is away.
+const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
+
+/// Longest statement, enforced by the server; nothing of ours takes a tenth of it.
+const STATEMENT_WITHIN_MS: &str = "15000";
+
+/// Whether the database answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseState {
+    /// It answers, and the schema is the one this program knows.
+    Up,
+    /// It does not: calls go on from the spool, pages cannot. Changes made meanwhile are not announced one by one, so
+    /// whoever shows data reads it anew at the next [`Self::Up`].
+    Down,
+}
+
+/// A pool that connects when first used, so that a database that is away stops nobody from starting.
+pub fn lazy(options: PgConnectOptions) -> PgPool {
+    let options = options.application_name("minxin").options([("statement_timeout", STATEMENT_WITHIN_MS)]);
+    PgPoolOptions::new()
+        .max_connections(CONNECTIONS_MAX)
+        .acquire_timeout(ACQUIRE_WITHIN)
+        .idle_timeout(Duration::from_secs(300))
+        .connect_lazy_with(options)
+}
+
+/// Brings the schema up to date; does nothing when it is.
+///
+/// # Errors
+/// When the database is away, a file fails, or an applied file was edited.
+pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
+    MIGRATIONS.run(pool).await
+}
+
+/// Whether an error is of the moment, so that the same statement may succeed later.
+///
+/// Only bad values and broken constraints (SQLSTATE classes 22 and 23) are not: repeating them is in vain. A missing table
+/// is, because migrations run again at the next connection.
+pub fn is_transient(error: &sqlx::Error) -> bool {
+    match error.as_database_error().and_then(|e| e.code()) {
+        Some(code) => !matches!(code.get(..2), Some("22" | "23")),
+        None => !matches!(error, sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. }),
+    }
+}
