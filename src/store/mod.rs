@@ -29,11 +29,14 @@ pub mod pool;
 pub mod postgres;
 pub mod records;
 mod secrets;
+pub mod seed;
 
 pub mod segments;
 pub mod sessions;
 mod shelf;
 mod spool;
+#[cfg(test)]
+mod testing;
 pub mod tokens;
 mod unsent;
 mod uploader;
@@ -449,3 +452,6 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.to_owned();
     move |source| StoreError::Io { path, source }
 }
+
+#[cfg(test)]
+mod tests;

@@ -232,7 +232,7 @@ INSERT INTO case_moves (from_state, to_state) VALUES
     ('closed', 'archived'), ('closed', 'handling');
 
 ALTER TABLE case_moves ADD CHECK (from_state <> to_state);
-ALTER TABLE number_blocks ADD CHECK (last >= first);
+ALTER TABLE number_blocks ADD CHECK (first >= 1000000 AND last >= first AND last < 100000000000);
 ALTER TABLE cases
     ADD CHECK (state IN ('received', 'assigned', 'accepted', 'handling', 'answered', 'follow_up', 'closed', 'archived')),
     ADD CHECK (kind IN ('enquiry', 'request', 'complaint')),
@@ -306,9 +306,9 @@ CREATE INDEX households_member ON households (member_id);
 COMMENT ON TABLE organisations IS 'One unit of the service network: district, townships, villages, and the stations and points that belong to them.';
 COMMENT ON COLUMN organisations.id IS 'Key; stable across loads of the directory.';
 COMMENT ON COLUMN organisations.parent_id IS 'The unit above; null for the district alone.';
-COMMENT ON COLUMN organisations.level IS 'district, township, village, or point (居民小组 and stations below a village).';
+COMMENT ON COLUMN organisations.level IS 'district, township, village: the units; point: a place of service that belongs to the unit above it (centre, station, point of a 居民小组).';
 COMMENT ON COLUMN organisations.name IS 'As people say it: 高龙潭社区.';
-COMMENT ON COLUMN organisations.kind IS 'What stands there: district, centre, party_centre, township, village, station, party_station, health_station, point, party_point.';
+COMMENT ON COLUMN organisations.kind IS 'district, township or village for a unit; for a point: centre, party_centre, station, party_station, health_station, point or party_point.';
 COMMENT ON COLUMN organisations.address IS 'Street address for a visitor; null where none is published.';
 COMMENT ON COLUMN organisations.phone IS 'Published number; null where none is.';
 
@@ -358,7 +358,7 @@ COMMENT ON TABLE teams IS 'Mobile service teams (C9, C11).';
 COMMENT ON COLUMN teams.id IS 'Key.';
 COMMENT ON COLUMN teams.org_id IS 'Where it is based.';
 COMMENT ON COLUMN teams.name IS 'Its name.';
-COMMENT ON COLUMN teams.kind IS 'One of the nine kinds: 党员, 团员, 巾帼, 老年, 雏鹰, 科教, 卫生, 文化, 治安.';
+COMMENT ON COLUMN teams.kind IS 'One of the nine kinds (C9), in full: 党员志愿服务队.';
 
 COMMENT ON TABLE calendar_days IS 'Days that differ from the week, as the State Council orders each year.';
 COMMENT ON COLUMN calendar_days.day IS 'The day, China Standard Time.';

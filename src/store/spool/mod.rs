@@ -184,3 +184,6 @@ impl Spool {
 fn check_length(payload: &[u8]) -> Result<(), SpoolError> {
     if payload.len() > MAX_PAYLOAD_BYTES { Err(SpoolError::TooLong { bytes: payload.len() }) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests;
