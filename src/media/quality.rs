@@ -1,0 +1,78 @@
+//! How a call sounded, in figures.
+
+use std::time::Duration;
+
+/// Figures of one call's audio.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CallQuality {
+    /// Packets of the peer, duplicates left out.
+    pub packets_received: u64,
+    /// Packets that never came.
+    pub lost: u64,
+    /// Packets that came too late to be played.
+    pub late: u64,
+    /// Packets that came twice.
+    pub duplicate: u64,
+    /// Packets from anybody else, ignored.
+    pub foreign: u64,
+    /// Datagrams that were no RTP, or of no negotiated payload type.
+    pub invalid: u64,
+    /// Audio made up for what was lost or late, in milliseconds.
+    pub concealed_ms: u64,
+    /// Interarrival jitter at the end (RFC 3550 §6.4.1), in milliseconds. Arrival is read once a millisecond.
+    pub jitter_ms: f32,
+    /// The jitter buffer's wait at the end, in milliseconds.
+    pub buffer_ms: f32,
+    /// Packets that we sent.
+    pub packets_sent: u64,
+    /// Packets that the system would not send.
+    pub send_errors: u64,
+    /// Share of our packets that the peer says it lost, at its last report.
+    pub remote_loss: Option<f32>,
+    /// Round trip by RTCP (RFC 3550 §6.4.1), at the last report.
+    pub round_trip: Option<Duration>,
+    /// Estimated mean opinion score of what we heard (ITU-T G.107).
+    pub mos: f32,
+    /// Largest lateness of a packet of ours.
+    pub pacing_error_max: Duration,
+    /// From the connection of the stream to the first packet of the first prompt.
+    pub first_audio_sent: Option<Duration>,
+    /// From the opening to the peer's first packet.
+    pub first_packet: Option<Duration>,
+    /// Recorded or listened audio that was dropped because its consumer lagged, in frames.
+    pub tap_dropped: u64,
+}
+
+/// Packet loss robustness of G.711 with concealment (ITU-T G.113 appendix I).
+const LOSS_ROBUSTNESS: f32 = 25.1;
+/// The default transmission rating without impairments (ITU-T G.107).
+const BEST_RATING: f32 = 93.2;
+
+/// The mean opinion score by the E-model (ITU-T G.107), for G.711 with concealment, a share of frames `concealed` (0 to
+/// 1) and a one-way `delay`.
+pub fn mos(concealed: f32, delay: Duration) -> f32 {
+    let loss_percent = 100.0 * concealed.clamp(0.0, 1.0);
+    let equipment = 95.0 * loss_percent / (loss_percent + LOSS_ROBUSTNESS);
+    let delay_ms = delay.as_secs_f32() * 1_000.0;
+    let delayed = 0.024 * delay_ms + 0.11 * (delay_ms - 177.3).max(0.0);
+    let rating = (BEST_RATING - equipment - delayed).clamp(0.0, 100.0);
+    1.0 + 0.035 * rating + rating * (rating - 60.0) * (100.0 - rating) * 7e-6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_fall_with_loss_and_delay() {
+        let check = |concealed, delay_ms, expected: f32| {
+            let score = mos(concealed, Duration::from_millis(delay_ms));
+            assert!((score - expected).abs() < 0.02, "{concealed} {delay_ms}: {score}");
+        };
+        check(0.0, 0, 4.41);
+        check(0.03, 0, 4.14);
+        check(0.05, 0, 3.93);
+        check(0.0, 400, 3.05);
+        check(1.0, 400, 1.0);
+    }
+}
