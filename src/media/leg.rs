@@ -1,0 +1,412 @@
+//! One call's audio, without its sockets: datagrams and ticks in, packets, events and audio out.
+//!
+//! Owns no socket, clock, thread or lock, and allocates nothing once made, so that a call can be run again from its
+//! packets and times with identical results.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::conceal;
+use super::event::{MediaEvent, RecordingFault};
+use super::latch::{Latch, Verdict};
+use super::player::Finished;
+use super::quality::{CallQuality, mos};
+use super::receiver::{Kind, Receiver, samples};
+use super::rtcp::{self, NtpTime};
+use super::rtp::Packet;
+use super::sender::Sender;
+use super::tape::{Frame, Shelf, Tape, TapeItem};
+use super::vad::SILENT;
+use crate::call::stream::{Codec, Stream};
+use crate::units::{FRAME_SAMPLES, NARROWBAND_HZ};
+
+/// No valid packet for this long is reported.
+pub const SILENCE_LIMIT: Duration = Duration::from_secs(30);
+/// Audio from before [`Leg::listen`] that the listener gets: 500 ms, in frames.
+const PRE_ROLL: usize = 25;
+/// Static payload type of comfort noise (RFC 3389).
+const COMFORT_NOISE: u8 = 13;
+
+/// Where a leg's output goes. The engine thread's side of a call; tests have their own.
+pub trait Outlet: Shelf {
+    /// Sends a datagram from the RTP socket; false where the system refused.
+    fn rtp(&mut self, datagram: &[u8], to: SocketAddr) -> bool;
+    /// Sends a datagram from the RTCP socket.
+    fn rtcp(&mut self, datagram: &[u8], to: SocketAddr);
+    /// Something happened.
+    fn event(&mut self, event: MediaEvent);
+    /// A playback is over.
+    fn finished(&mut self, finished: Finished);
+    /// The caller's audio, for the listener; false where it was dropped.
+    fn heard(&mut self, at: i64, frame: &[i16; FRAME_SAMPLES]) -> bool;
+}
+
+/// See the module's documentation.
+pub struct Leg {
+    opened: Instant,
+    ntp_opened: NtpTime,
+    cname: [u8; 16],
+    link: Option<Link>,
+    sender: Sender,
+    receiver: Receiver,
+    /// Level of our last frame, in dBov.
+    sent_level: f32,
+    tape: Option<Tape>,
+    /// The end of a recording that the writer had no room for yet.
+    untold: Option<TapeItem>,
+    listening: bool,
+    pre_roll: PreRoll,
+    next_report: Duration,
+    /// Middle NTP time of the peer's last sender report, and when it came.
+    last_sender_report: Option<(u32, Duration)>,
+    last_valid: Duration,
+    silent_reported: Duration,
+    figures: CallQuality,
+}
+
+/// A stream and its peer.
+struct Link {
+    stream: Stream,
+    latch: Latch,
+    since: Duration,
+}
+
+impl Leg {
+    /// A leg that opens at `opened`, wall clock `ntp_opened`, with a random identity.
+    pub fn new(opened: Instant, ntp_opened: NtpTime, ssrc: u32, random: u64) -> Self {
+        let mut cname = [0; 16];
+        for (n, digit) in cname.iter_mut().enumerate() {
+            *digit = b"0123456789abcdef"[(random >> (4 * n)) as usize & 0xF]; // RFC 7022 §4.2: random, per call.
+        }
+        Self {
+            opened,
+            ntp_opened,
+            cname,
+            link: None,
+            sender: Sender::new(ssrc, random),
+            receiver: Receiver::new(),
+            sent_level: SILENT,
+            tape: None,
+            untold: None,
+            listening: false,
+            pre_roll: PreRoll::default(),
+            next_report: rtcp::INTERVAL,
+            last_sender_report: None,
+            last_valid: Duration::ZERO,
+            silent_reported: Duration::ZERO,
+            figures: CallQuality::default(),
+        }
+    }
+
+    /// Obeys a negotiated stream, the first or a later one.
+    pub fn connect(&mut self, stream: Stream, now: Instant) {
+        let now = self.since_opening(now);
+        let codec = stream.codec;
+        let latch = match self.link.take() {
+            Some(before) => {
+                if before.stream.codec != codec {
+                    self.receiver.codec_changed();
+                    if let Some(tape) = &mut self.tape {
+                        tape.set_codec(codec);
+                    }
+                }
+                before.latch.reopen(stream.remote_rtp, now)
+            }
+            None => Latch::new(stream.remote_rtp, now),
+        };
+        self.link = Some(Link { stream, latch, since: now });
+        self.last_valid = now;
+        self.silent_reported = now;
+    }
+
+    /// What is played and which digits are sent.
+    pub fn sender(&mut self) -> &mut Sender {
+        &mut self.sender
+    }
+
+    /// Begins a recording under this number; false when one is running.
+    pub fn record(&mut self, recording: u64, now: Instant, outlet: &mut impl Outlet) -> bool {
+        if self.tape.is_some() {
+            return false;
+        }
+        let codec = self.link.as_ref().map_or(Codec::Pcma, |link| link.stream.codec);
+        self.tape = Some(Tape::new(recording, codec, samples(self.since_opening(now)), outlet));
+        true
+    }
+
+    /// Whether the caller's audio goes to the listener; at the beginning, what was just said goes first.
+    pub fn listen(&mut self, on: bool, outlet: &mut impl Outlet) {
+        if on && !self.listening {
+            for (at, frame) in self.pre_roll.frames() {
+                self.figures.tap_dropped += u64::from(!outlet.heard(at, frame));
+            }
+        }
+        self.listening = on;
+    }
+
+    /// Takes in a datagram from the RTP socket.
+    pub fn rtp_datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Instant, outlet: &mut impl Outlet) {
+        let now = self.since_opening(now);
+        let Some(link) = &mut self.link else { return };
+        let Ok(packet) = Packet::parse(datagram) else {
+            self.figures.invalid += 1;
+            return;
+        };
+        let Some(kind) = link.kind(packet.header.payload_type) else {
+            self.figures.invalid += 1;
+            return;
+        };
+        match link.latch.judge(from, &packet.header, now) {
+            Verdict::Accept | Verdict::Latched => {}
+            Verdict::Candidate => return,
+            Verdict::Foreign => {
+                self.figures.foreign += 1;
+                return;
+            }
+        }
+        self.last_valid = now;
+        if self.figures.first_packet.is_none() {
+            self.figures.first_packet = Some(now);
+            outlet.event(MediaEvent::FirstPacket { at: now });
+        }
+        if link.stream.direction.receives() {
+            self.receiver.packet(&packet, kind, now, |event| outlet.event(event));
+        }
+    }
+
+    /// Takes in a datagram from the RTCP socket.
+    pub fn rtcp_datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) {
+        let now = self.since_opening(now);
+        let Some(link) = &self.link else { return };
+        if from.ip() != link.remote_rtcp().ip() {
+            self.figures.foreign += 1;
+            return;
+        }
+        let Ok(received) = rtcp::parse(datagram, self.sender.ssrc) else {
+            self.figures.invalid += 1;
+            return;
+        };
+        if let Some((ssrc, info)) = received.sender
+            && Some(ssrc) == self.receiver.ssrc()
+        {
+            self.last_sender_report = Some((info.ntp.middle(), now));
+        }
+        if let Some(block) = received.about_us {
+            self.figures.remote_loss = Some(f32::from(block.fraction_lost) / 256.0);
+            if block.last_report != 0 {
+                let sent = block.last_report.wrapping_add(block.since_last_report);
+                let trip = self.ntp(now).middle().wrapping_sub(sent);
+                // A peer that counts its own delay wrongly would make the trip negative.
+                self.figures.round_trip = Some(rtcp::span(trip)).filter(|trip| *trip < Duration::from_secs(60));
+            }
+        }
+    }
+
+    /// Plays, sends, records and reports 20 ms that were due at `due`; it is `now`.
+    pub fn tick(&mut self, due: Instant, now: Instant, outlet: &mut impl Outlet) {
+        let at = self.since_opening(due);
+        let clock = samples(at);
+        let mut heard = [0; FRAME_SAMPLES];
+        let delay = self.receive(at, &mut heard, outlet);
+        let right = self.send(at, now.saturating_duration_since(due), outlet);
+        self.pre_roll.push(clock, &heard);
+        if self.listening {
+            self.figures.tap_dropped += u64::from(!outlet.heard(clock, &heard));
+        }
+        let lag = i64::from(delay) + conceal::DELAY as i64;
+        self.tape(&Frame { at: clock, right: right.as_ref(), left_at: clock - lag, left: &heard }, outlet);
+        self.watch(at, outlet);
+        if at >= self.next_report {
+            self.next_report = at + rtcp::INTERVAL;
+            self.report(at, false, outlet);
+        }
+    }
+
+    /// Ends recording, playback and stream. False when the writer has no room yet for the end: ask again.
+    pub fn finish(&mut self, now: Instant, outlet: &mut impl Outlet) -> bool {
+        if self.link.is_some() {
+            self.report(self.since_opening(now), true, outlet);
+            self.link = None;
+        }
+        if let Some(finished) = self.sender.player.stop() {
+            outlet.finished(finished);
+        }
+        self.end_tape(outlet);
+        self.untold.is_none()
+    }
+
+    /// The call in figures.
+    pub fn figures(&mut self) -> CallQuality {
+        let counters = self.receiver.counters();
+        let target = self.receiver.target();
+        let share = self.receiver.concealed_share();
+        let reception = self.receiver.reception();
+        let per_ms = NARROWBAND_HZ as f32 / 1_000.0;
+        let buffered = Duration::from_millis(u64::try_from(target / 8).unwrap_or(0));
+        let way = self.figures.round_trip.map_or(Duration::ZERO, |trip| trip / 2);
+        CallQuality {
+            packets_received: reception.received(),
+            lost: reception.lost(),
+            late: counters.late,
+            duplicate: reception.duplicates(),
+            concealed_ms: counters.concealed_cells * 10,
+            jitter_ms: reception.jitter() as f32 / per_ms,
+            buffer_ms: target as f32 / per_ms,
+            mos: mos(share, buffered + way),
+            ..self.figures
+        }
+    }
+
+    fn receive(&mut self, at: Duration, heard: &mut [i16; FRAME_SAMPLES], outlet: &mut impl Outlet) -> i32 {
+        match &self.link {
+            Some(link) if link.stream.direction.receives() => {
+                self.receiver.frame(link.stream.codec, at, self.sent_level, heard, |event| outlet.event(event))
+            }
+            Some(_) | None => 0,
+        }
+    }
+
+    /// Sends what is due; the audio that went out, if the stream lets us send.
+    fn send(&mut self, at: Duration, late: Duration, outlet: &mut impl Outlet) -> Option<[u8; FRAME_SAMPLES]> {
+        self.sent_level = SILENT;
+        let link = self.link.as_ref()?;
+        if !link.stream.direction.sends() {
+            self.sender.hold();
+            return None;
+        }
+        let to = link.latch.remote();
+        let figures = &mut self.figures;
+        let sent = self.sender.tick(&link.stream, samples(at), |datagram| {
+            figures.packets_sent += 1;
+            figures.send_errors += u64::from(!outlet.rtp(datagram, to));
+        });
+        figures.pacing_error_max = figures.pacing_error_max.max(late);
+        if sent.prompt && figures.first_audio_sent.is_none() {
+            figures.first_audio_sent = Some((at + late).saturating_sub(link.since));
+        }
+        if let Some(finished) = sent.finished {
+            outlet.finished(finished);
+        }
+        self.sent_level = sent.level;
+        Some(sent.payload)
+    }
+
+    fn tape(&mut self, frame: &Frame<'_>, outlet: &mut impl Outlet) {
+        self.tell_end(outlet);
+        let Some(tape) = &mut self.tape else { return };
+        self.figures.tap_dropped += tape.frame(frame, outlet);
+        if tape.is_full() {
+            outlet.event(MediaEvent::RecordingFailed { fault: RecordingFault::TooLong });
+            self.end_tape(outlet);
+        }
+    }
+
+    fn end_tape(&mut self, outlet: &mut impl Outlet) {
+        if let Some(tape) = self.tape.take() {
+            let (end, dropped) = tape.finish(outlet);
+            self.figures.tap_dropped += dropped;
+            self.untold = Some(end);
+        }
+        self.tell_end(outlet);
+    }
+
+    /// Tells the writer that a recording is over; later, where it has no room now.
+    fn tell_end(&mut self, outlet: &mut impl Outlet) {
+        if let Some(TapeItem::End { recording, samples }) = self.untold
+            && outlet.give(TapeItem::End { recording, samples })
+        {
+            self.untold = None;
+        }
+    }
+
+    fn watch(&mut self, at: Duration, outlet: &mut impl Outlet) {
+        let Some(link) = &self.link else { return };
+        if !link.stream.direction.receives() {
+            self.last_valid = at;
+        }
+        if at.saturating_sub(self.last_valid.max(self.silent_reported)) >= SILENCE_LIMIT {
+            self.silent_reported = at;
+            outlet.event(MediaEvent::Silent { lasting: at - self.last_valid });
+        }
+    }
+
+    fn report(&mut self, at: Duration, goodbye: bool, outlet: &mut impl Outlet) {
+        let Some(link) = &self.link else { return };
+        let to = link.remote_rtcp();
+        let (packets, octets) = self.sender.counts();
+        let rtp = self.sender.timestamp(samples(at)).0;
+        let sender = (packets > 0).then(|| rtcp::SenderInfo { ntp: self.ntp(at), rtp, packets, octets });
+        let block = self.receiver.ssrc().map(|ssrc| {
+            let reception = self.receiver.reception();
+            let (last_report, since) =
+                self.last_sender_report.map_or((0, 0), |(middle, came)| (middle, rtcp::short(at.saturating_sub(came))));
+            rtcp::ReportBlock {
+                ssrc,
+                fraction_lost: reception.fraction_lost(),
+                lost: i32::try_from(reception.lost()).unwrap_or(i32::MAX),
+                highest: reception.highest(),
+                jitter: reception.jitter(),
+                last_report,
+                since_last_report: since,
+            }
+        });
+        let report = rtcp::Report { ssrc: self.sender.ssrc, sender, block, cname: &self.cname, goodbye };
+        let mut out = [0; rtcp::MAX_LEN];
+        let len = report.write(&mut out);
+        outlet.rtcp(&out[..len], to);
+    }
+
+    fn ntp(&self, at: Duration) -> NtpTime {
+        self.ntp_opened.plus(at)
+    }
+
+    fn since_opening(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.opened)
+    }
+}
+
+impl Link {
+    fn kind(&self, payload_type: u8) -> Option<Kind> {
+        if payload_type == self.stream.recv_payload_type {
+            Some(Kind::Audio)
+        } else if Some(payload_type) == self.stream.recv_event_type {
+            Some(Kind::Event)
+        } else {
+            (payload_type == COMFORT_NOISE).then_some(Kind::ComfortNoise)
+        }
+    }
+
+    /// Where RTCP goes: as described, or beside the RTP of a peer behind a translator.
+    fn remote_rtcp(&self) -> SocketAddr {
+        if self.latch.translated() {
+            let rtp = self.latch.remote();
+            SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1))
+        } else {
+            self.stream.remote_rtcp
+        }
+    }
+}
+
+/// The last frames heard.
+struct PreRoll {
+    frames: [(i64, [i16; FRAME_SAMPLES]); PRE_ROLL],
+    next: usize,
+}
+
+impl Default for PreRoll {
+    fn default() -> Self {
+        Self { frames: [(i64::MIN, [0; FRAME_SAMPLES]); PRE_ROLL], next: 0 }
+    }
+}
+
+impl PreRoll {
+    fn push(&mut self, at: i64, frame: &[i16; FRAME_SAMPLES]) {
+        self.frames[self.next] = (at, *frame);
+        self.next = (self.next + 1) % PRE_ROLL;
+    }
+
+    fn frames(&self) -> impl Iterator<Item = (i64, &[i16; FRAME_SAMPLES])> {
+        let (newer, older) = self.frames.split_at(self.next);
+        older.iter().chain(newer).filter(|(at, _)| *at != i64::MIN).map(|(at, frame)| (*at, frame))
+    }
+}
