@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::directory::{ItemId, OrgId, PostId, WindowCode};
 use crate::ids::{CallId, CaseNumber, PhoneNumber};
 
+mod draft;
+
+pub use draft::{CaseDraft, ProgressAnswer};
+
 /// Where a case stands (受理→派单→签收→办理→反馈→回访→办结→归档). Stored by [`State::code`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
