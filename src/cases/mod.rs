@@ -9,8 +9,10 @@ use crate::directory::{ItemId, OrgId, PostId, WindowCode};
 use crate::ids::{CallId, CaseNumber, PhoneNumber};
 
 mod draft;
+mod promise;
 
 pub use draft::{CaseDraft, ProgressAnswer};
+pub use promise::{Light, Promise, light};
 
 /// Where a case stands (受理→派单→签收→办理→反馈→回访→办结→归档). Stored by [`State::code`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -129,21 +131,30 @@ impl State {
         Self::ALL.into_iter().find(|s| s.code() == code)
     }
 
-    /// Whether a case may go from here to `to`. The database holds the same table and refuses the rest.
+    /// Where a case may go from here, in the order in which operators are offered it.
     ///
     /// Backwards moves are 退单 (returned by the owner, to be assigned anew) and 重办 (not solved, to be worked on again).
+    pub fn next(self) -> &'static [Self] {
+        match self {
+            Self::Received => &[Self::Assigned],
+            Self::Assigned => &[Self::Accepted, Self::Received],
+            Self::Accepted => &[Self::Handling, Self::Received],
+            Self::Handling => &[Self::Answered, Self::Received],
+            Self::Answered => &[Self::FollowUp, Self::Closed, Self::Handling],
+            Self::FollowUp => &[Self::Closed, Self::Handling],
+            Self::Closed => &[Self::Archived, Self::Handling],
+            Self::Archived => &[],
+        }
+    }
+
+    /// Whether a case may go from here to `to`.
     pub fn may_become(self, to: Self) -> bool {
-        use State::{Accepted, Answered, Archived, Assigned, Closed, FollowUp, Handling, Received};
-        matches!(
-            (self, to),
-            (Received, Assigned)
-                | (Assigned, Accepted | Received)
-                | (Accepted, Handling | Received)
-                | (Handling, Answered | Received)
-                | (Answered, FollowUp | Closed | Handling)
-                | (FollowUp, Closed | Handling)
-                | (Closed, Archived | Handling)
-        )
+        self.next().contains(&to)
+    }
+
+    /// Every allowed move: the table that the database holds too, refusing the rest.
+    pub fn moves() -> impl Iterator<Item = (Self, Self)> {
+        Self::ALL.into_iter().flat_map(|from| from.next().iter().map(move |to| (from, *to)))
     }
 }
 
@@ -159,5 +170,62 @@ impl fmt::Display for State {
             Self::Closed => "办结",
             Self::Archived => "归档",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_state() -> impl Strategy<Value = State> {
+        (0..State::ALL.len()).prop_map(|i| State::ALL[i])
+    }
+
+    proptest! {
+        /// However a case is pushed about: only listed moves happen, and what is filed never moves again.
+        #[test]
+        fn no_push_leaves_the_table(pushes in proptest::collection::vec(any_state(), 0..60)) {
+            let mut at = State::Received;
+            for to in pushes {
+                let allowed = State::moves().any(|m| m == (at, to));
+                prop_assert_eq!(at.may_become(to), allowed);
+                prop_assert!(!(allowed && at == State::Archived));
+                if allowed {
+                    at = to;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_state_is_reached_and_can_be_filed() {
+        let mut reached = vec![State::Received];
+        while let Some((_, to)) = State::moves().find(|(from, to)| reached.contains(from) && !reached.contains(to)) {
+            reached.push(to);
+        }
+        assert_eq!(reached.len(), State::ALL.len());
+        let mut files = vec![State::Archived];
+        while let Some((from, _)) = State::moves().find(|(from, to)| files.contains(to) && !files.contains(from)) {
+            files.push(from);
+        }
+        assert_eq!(files.len(), State::ALL.len());
+    }
+
+    #[test]
+    fn no_state_is_closed_without_an_answer() {
+        for from in [State::Received, State::Assigned, State::Accepted, State::Handling] {
+            assert!(!from.may_become(State::Closed) && !from.may_become(State::Archived), "{from}");
+        }
+    }
+
+    #[test]
+    fn codes_go_both_ways() {
+        for state in State::ALL {
+            assert_eq!(State::from_code(state.code()), Some(state));
+            assert_eq!(serde_json::to_value(state).expect("a string"), state.code());
+        }
+        assert_eq!(State::from_code("lost"), None);
     }
 }

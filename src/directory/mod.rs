@@ -6,8 +6,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 mod calendar;
+#[cfg(test)]
+pub(crate) mod example;
+mod matching;
+mod owner;
 
-pub use calendar::{Calendar, Hours};
+pub use calendar::{Calendar, Hours, Opening};
+pub use matching::Candidate;
 
 /// An organisation's key in the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,7 +1,9 @@
 //! The spoken exchange with a caller: parsed flow, state machine, numerals, read-back. Never touches audio.
 
+mod intent;
 mod prompts;
 
+pub use intent::{Intent, command, emergency, yes_or_no};
 pub use prompts::{Interruptible, Prompt, PromptBook, PromptBookError, PromptId};
 
 /// What an utterance is expected to hold: lets the recogniser prefer what fits.

@@ -1,0 +1,221 @@
+//! What a caller's words point to: the names and keywords found in recognised text, ranked.
+//!
+//! Plain text scoring: no phonetics. A longer word beats the shorter ones within it; a name of at least
+//! [`FUZZY_MIN_CHARS`] characters is also found with one character misheard.
+
+use std::collections::BTreeMap;
+
+use super::{Directory, ItemId, Level, OrgId, PersonId, WindowCode};
+
+/// Shortest name that is also found with one wrong character; in a shorter one too little would be left to tell it by.
+const FUZZY_MIN_CHARS: usize = 3;
+
+/// Endings that people leave off a place's name.
+const PLACE_ENDINGS: [&str; 8] = ["村民委员会", "居委会", "村委会", "社区", "街道", "村", "乡", "镇"];
+
+/// Shortest name left after its ending is dropped.
+const STEM_MIN_CHARS: usize = 2;
+
+/// Something the words point to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate<K> {
+    /// What.
+    pub key: K,
+    /// How strongly; only comparable within one ranking. Grows with the square of what was matched.
+    pub score: u32,
+    /// The words of the directory that were found.
+    pub matched: Vec<String>,
+}
+
+impl Directory {
+    /// Windows by keyword, by the keywords and names of their items, and by name; the best first.
+    pub fn match_windows(&self, words: &str) -> Vec<Candidate<WindowCode>> {
+        let mut lexicon: Vec<(WindowCode, &str)> = Vec::new();
+        for window in self.windows.values() {
+            lexicon.push((window.code, &window.name));
+            lexicon.extend(window.keywords.iter().map(|k| (window.code, k.as_str())));
+        }
+        for item in self.items.values() {
+            lexicon.push((item.window, &item.name));
+            lexicon.extend(item.keywords.iter().map(|k| (item.window, k.as_str())));
+        }
+        rank(words, &lexicon)
+    }
+
+    /// The items of one window, or of all, by keyword and name; the best first.
+    pub fn match_items(&self, words: &str, window: Option<WindowCode>) -> Vec<Candidate<ItemId>> {
+        let mut lexicon: Vec<(ItemId, &str)> = Vec::new();
+        for item in self.items.values().filter(|i| window.is_none_or(|w| i.window == w)) {
+            lexicon.push((item.id, &item.name));
+            lexicon.extend(item.keywords.iter().map(|k| (item.id, k.as_str())));
+        }
+        rank(words, &lexicon)
+    }
+
+    /// Villages and points by name, with or without 社区, 村 and the like; the best first.
+    pub fn match_villages(&self, words: &str) -> Vec<Candidate<OrgId>> {
+        let mut lexicon: Vec<(OrgId, &str)> = Vec::new();
+        for org in self.organisations.values() {
+            let lowest = match org.level {
+                Level::Village | Level::Point => true,
+                Level::District | Level::Township => false,
+            };
+            if lowest {
+                lexicon.push((org.id, &org.name));
+                lexicon.extend(stem(&org.name).map(|s| (org.id, s)));
+            }
+        }
+        rank(words, &lexicon)
+    }
+
+    /// Persons by name; the best first.
+    pub fn match_persons(&self, words: &str) -> Vec<Candidate<PersonId>> {
+        let lexicon: Vec<_> = self.persons.values().map(|p| (p.id, p.name.as_str())).collect();
+        rank(words, &lexicon)
+    }
+}
+
+/// A place's name without its ending, where enough is left.
+fn stem(name: &str) -> Option<&str> {
+    let stem = PLACE_ENDINGS.iter().find_map(|ending| name.strip_suffix(ending))?;
+    (stem.chars().count() >= STEM_MIN_CHARS).then_some(stem)
+}
+
+/// One place in the text where one word of the lexicon fits.
+struct Hit<'a, K> {
+    start: usize,
+    end: usize,
+    wrong: usize,
+    key: K,
+    word: &'a str,
+}
+
+/// A part of the text that a hit has taken.
+struct Claim<K> {
+    start: usize,
+    end: usize,
+    wrong: usize,
+    key: K,
+}
+
+impl<K: PartialEq> Claim<K> {
+    /// Several keys may share a word, each counting it once; otherwise no character counts twice.
+    fn leaves_room_for(&self, other: &Self) -> bool {
+        let apart = self.end <= other.start || other.end <= self.start;
+        let shared = (self.start, self.end, self.wrong) == (other.start, other.end, other.wrong);
+        apart || (shared && self.key != other.key)
+    }
+}
+
+/// Scores every key by its words in `text`: longest first, so that a word within a longer one that was found adds nothing.
+fn rank<K: Copy + Ord>(text: &str, lexicon: &[(K, &str)]) -> Vec<Candidate<K>> {
+    let text: Vec<char> = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    let mut hits = Vec::new();
+    for (key, word) in lexicon {
+        let wanted: Vec<char> = word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        let allowed = usize::from(wanted.len() >= FUZZY_MIN_CHARS);
+        for (start, part) in text.windows(wanted.len()).enumerate() {
+            let wrong = part.iter().zip(&wanted).filter(|(a, b)| a != b).count();
+            if wrong <= allowed {
+                hits.push(Hit { start, end: start + wanted.len(), wrong, key: *key, word });
+            }
+        }
+    }
+    // What is certain is claimed before what is nearly so: 高龙潭 as said is no misheard 高龙村.
+    hits.sort_by_key(|h| (h.wrong, std::cmp::Reverse(h.end - h.start), h.start, h.key));
+
+    let mut claims: Vec<Claim<K>> = Vec::new();
+    let mut found: BTreeMap<K, Candidate<K>> = BTreeMap::new();
+    for hit in hits {
+        let claim = Claim { start: hit.start, end: hit.end, wrong: hit.wrong, key: hit.key };
+        if !claims.iter().all(|c| c.leaves_room_for(&claim)) {
+            continue;
+        }
+        let entry = found.entry(hit.key).or_insert_with(|| Candidate { key: hit.key, score: 0, matched: Vec::new() });
+        let right = u32::try_from(hit.end - hit.start - hit.wrong).unwrap_or(u32::MAX);
+        entry.score = entry.score.saturating_add(right.saturating_mul(right));
+        entry.matched.push(hit.word.to_owned());
+        claims.push(claim);
+    }
+    let mut ranked: Vec<_> = found.into_values().collect();
+    ranked.sort_by_key(|c| (std::cmp::Reverse(c.score), c.key));
+    ranked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::example::district;
+    use super::*;
+
+    #[track_caller]
+    fn window(words: &str, expected: Option<i16>) {
+        let ranked = district().match_windows(words);
+        assert_eq!(ranked.first().map(|c| c.key.0), expected, "{words}: {ranked:?}");
+    }
+
+    #[track_caller]
+    fn village(words: &str, expected: Option<&str>) {
+        let district = district();
+        let ranked = district.match_villages(words);
+        let name = ranked.first().map(|c| district.organisations[&c.key].name.as_str());
+        assert_eq!(name, expected, "{words}: {ranked:?}");
+    }
+
+    #[test]
+    fn words_choose_the_window() {
+        window("我想问一下，我父亲今年八十二岁了，高龄津贴怎么申请", Some(7));
+        window("医保报销要什么材料？", Some(2));
+        window("社会保障", Some(2));
+        window("残疾证到期了", Some(5));
+        window("今天天气真好", None);
+        window("", None);
+    }
+
+    #[test]
+    fn a_longer_word_beats_the_shorter_one_within_it() {
+        // 津贴 alone belongs to civil affairs, 高龄津贴 to the aged.
+        window("津贴", Some(4));
+        window("高龄津贴", Some(7));
+    }
+
+    #[test]
+    fn one_wrong_character_is_forgiven_in_three() {
+        village("我们住在高龙潭社区", Some("高龙潭社区"));
+        village("我们住在高龙潭", Some("高龙潭社区"));
+        village("我们住在高隆潭", Some("高龙潭社区"));
+        village("我们住在高隆谭", None);
+        village("我住泷水塘村", Some("泷水塘社区"));
+        // Of two characters both must be right.
+        village("大营的人", Some("大营社区"));
+        village("小营的人", None);
+    }
+
+    #[test]
+    fn what_was_said_exactly_excludes_what_is_near() {
+        let district = district();
+        let ranked = district.match_villages("我家在高龙坝");
+        let names: Vec<_> = ranked.iter().map(|c| district.organisations[&c.key].name.as_str()).collect();
+        assert_eq!(names, ["高龙坝社区"]);
+        // Misheard in the same place, both are possible.
+        assert_eq!(district.match_villages("我家在高龙谈").len(), 2);
+    }
+
+    #[test]
+    fn persons_by_name() {
+        let district = district();
+        let ranked = district.match_persons("请帮我找李秀兰");
+        assert_eq!(ranked.first().map(|c| district.persons[&c.key].name.as_str()), Some("李秀兰"));
+        assert_eq!(district.match_persons("没有人"), []);
+    }
+
+    #[test]
+    fn items_within_the_window() {
+        let district = district();
+        let ranked = district.match_items("高龄津贴怎么申请", Some(WindowCode(7)));
+        assert_eq!(ranked.first().map(|c| district.items[&c.key].name.as_str()), Some("高龄津贴申领"));
+        assert_eq!(district.match_items("高龄津贴怎么申请", Some(WindowCode(1))), []);
+    }
+}
