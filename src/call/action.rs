@@ -47,7 +47,7 @@ pub enum Action {
     OpenCase(CaseDraft),
     /// Look the case up, then answer with [`Input::Progress`](super::Input::Progress).
     LookUp(CaseNumber),
-    /// End the call. Nothing follows but [`Action::Note`].
+    /// The call is over: send BYE, unless the reason is that the caller ended it. Nothing follows.
     HangUp(EndReason),
     /// Keep this in the call's timeline.
     Note(TimelineEvent),
@@ -68,6 +68,8 @@ pub enum EndReason {
     MaxDuration,
     /// The gateway shut down.
     Drain,
+    /// The recording notice could not be played, so nothing may be recorded and nothing asked.
+    Error,
 }
 
 impl EndReason {
@@ -80,6 +82,7 @@ impl EndReason {
             Self::NoRtp => "no_rtp",
             Self::MaxDuration => "max_duration",
             Self::Drain => "drain",
+            Self::Error => "error",
         }
     }
 }

@@ -1,10 +1,29 @@
 //! The spoken exchange with a caller: parsed flow, state machine, numerals, read-back. Never touches audio.
+//!
+//! [`Flow`] is a file of `config/flows`; [`check`] finds what is wrong with it; [`Dialogue`] runs it. It is a machine of
+//! turns: one [`Event`] in, one [`Turn`] out. Playing, listening and timing a turn is the business of [`crate::call`].
 
+mod check;
+mod dialogue;
+#[cfg(test)]
+pub(crate) mod example;
+mod file;
 mod intent;
+mod model;
+pub mod numerals;
 mod prompts;
+mod slots;
+mod spoken;
+mod tell;
+mod vocabulary;
 
+pub use check::check;
+pub use dialogue::{Dialogue, Event, Keys, Listening, MAX_TURNS, Then, Turn};
 pub use intent::{Intent, command, emergency, yes_or_no};
+pub use model::{Choice, Command, Field, Flow, Problem, State, StateId, Step, Timing};
 pub use prompts::{Interruptible, Prompt, PromptBook, PromptBookError, PromptId};
+pub use slots::CaseFacts;
+pub use vocabulary::vocabulary;
 
 /// What an utterance is expected to hold: lets the recogniser prefer what fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,0 +1,198 @@
+//! The caller's turn: keys and speech in parallel, and where each ends (P12, P15).
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::action::{Action, EventKind};
+use super::input::{AskId, Nothing};
+use super::machine::{Call, Moment};
+use super::phase::{Phase, Utterance};
+use crate::flow::{Event, Expect, Keys, Listening, emergency};
+use crate::units::millis;
+
+/// Sound before the detected beginning that goes to the recogniser too: soft first consonants are detected late.
+const PRE_ROLL: Duration = Duration::from_millis(300);
+
+/// A shorter sound without words in it was a cough or a click, not an answer.
+const NOISE_MAX: Duration = Duration::from_millis(700);
+
+/// Added to the recogniser's own deadline before its answer is given up.
+const ANSWER_GRACE: Duration = Duration::from_millis(500);
+
+impl Call {
+    /// The caller's turn begins; who speaks already goes on speaking.
+    pub(super) fn listen(&mut self, listening: Listening, m: &mut Moment) {
+        let quiet_until = m.now + listening.wait;
+        self.phase = match self.talking {
+            Some(from) => Phase::Speaking(Utterance { listening, from, since: m.now, quiet_until }),
+            None => Phase::Waiting { listening, quiet_until },
+        };
+    }
+
+    pub(super) fn key(&mut self, key: char, m: &mut Moment) {
+        self.spoke_at.get_or_insert(m.wall);
+        let listening = match &self.phase {
+            Phase::Saying(_) => self.key_over_prompt(m),
+            Phase::Waiting { listening, .. } | Phase::Keying { listening, .. } => Some(*listening),
+            Phase::Speaking(utterance) if key == '#' && utterance.listening.hash_ends => {
+                let utterance = *utterance;
+                return self.ask(utterance, utterance.media_time(m.now), m);
+            }
+            Phase::Pausing { utterance, to, .. } if key == '#' && utterance.listening.hash_ends => {
+                let (utterance, to) = (*utterance, *to);
+                return self.ask(utterance, to, m);
+            }
+            Phase::Asking { utterance, .. } if key == '#' && utterance.listening.hash_ends => return,
+            // The first key mutes speech (P12).
+            Phase::Speaking(utterance) | Phase::Pausing { utterance, .. } | Phase::Asking { utterance, .. } => {
+                Some(utterance.listening)
+            }
+            Phase::Message { .. } if key == '#' => return self.event(Event::Recorded, m),
+            Phase::Ringing | Phase::Notice { .. } | Phase::Message { .. } | Phase::AtStore { .. } | Phase::Over => None,
+        };
+        if let Some(listening) = listening {
+            match listening.keys {
+                Keys::One => self.decide(key, m),
+                Keys::Phone | Keys::CaseNumber => self.entry(key, listening, m),
+            }
+        }
+    }
+
+    /// A key while a number is entered. From the first digit on only the time between keys counts (P12).
+    fn entry(&mut self, key: char, listening: Listening, m: &mut Moment) {
+        let mut digits = match &mut self.phase {
+            Phase::Keying { digits, .. } => std::mem::take(digits),
+            Phase::Ringing
+            | Phase::Notice { .. }
+            | Phase::Saying(_)
+            | Phase::Waiting { .. }
+            | Phase::Speaking(_)
+            | Phase::Pausing { .. }
+            | Phase::Asking { .. }
+            | Phase::Message { .. }
+            | Phase::AtStore { .. }
+            | Phase::Over => String::new(),
+        };
+        match key {
+            '#' | '*' if digits.is_empty() => return self.decide(key, m),
+            '#' => return self.event(Event::Entered(digits), m),
+            '*' => {
+                self.phase = Phase::Waiting { listening, quiet_until: m.now + listening.wait };
+                return;
+            }
+            '0'..='9' => digits.push(key),
+            _ => {}
+        }
+        if listening.keys.complete(&digits) {
+            self.event(Event::Entered(digits), m);
+        } else {
+            self.phase = Phase::Keying { listening, digits, until: m.now + listening.between_keys };
+        }
+    }
+
+    pub(super) fn speech_started(&mut self, at: Duration, m: &mut Moment) {
+        self.talking = Some(at);
+        let speaks = match &mut self.phase {
+            Phase::Saying(_) => {
+                self.speech_over_prompt(at, m);
+                return;
+            }
+            Phase::Waiting { listening, quiet_until } => {
+                Utterance { listening: *listening, from: at, since: m.now, quiet_until: *quiet_until }
+            }
+            // Not the end after all, or more to say while the recogniser works: one utterance (P15).
+            Phase::Pausing { utterance, .. } | Phase::Asking { utterance, .. } => *utterance,
+            Phase::Message { until, ends } => {
+                *until = *ends;
+                self.spoke_at.get_or_insert(m.wall);
+                return;
+            }
+            Phase::Ringing
+            | Phase::Notice { .. }
+            | Phase::Speaking(_)
+            | Phase::Keying { .. }
+            | Phase::AtStore { .. }
+            | Phase::Over => return,
+        };
+        self.spoke_at.get_or_insert(m.wall);
+        self.phase = Phase::Speaking(speaks);
+    }
+
+    pub(super) fn speech_ended(&mut self, at: Duration, m: &mut Moment) {
+        self.talking = None;
+        match &mut self.phase {
+            Phase::Saying(saying) => saying.over = None,
+            Phase::Speaking(utterance) => {
+                let utterance = *utterance;
+                let until = m.now + utterance.listening.end_of_turn;
+                self.phase = Phase::Pausing { utterance, to: at.max(utterance.from), until };
+            }
+            Phase::Message { until, ends } => *until = (*ends).min(m.now + self.profile.flow.timing.message_pause),
+            Phase::Ringing
+            | Phase::Notice { .. }
+            | Phase::Waiting { .. }
+            | Phase::Pausing { .. }
+            | Phase::Keying { .. }
+            | Phase::Asking { .. }
+            | Phase::AtStore { .. }
+            | Phase::Over => {}
+        }
+    }
+
+    /// Sends an utterance to the recogniser.
+    pub(super) fn ask(&mut self, utterance: Utterance, to: Duration, m: &mut Moment) {
+        self.spoke_at.get_or_insert(m.wall);
+        self.last_ask = self.last_ask.wrapping_add(1);
+        let ask = AskId(self.last_ask);
+        let from = utterance.from.saturating_sub(PRE_ROLL);
+        let within = self.profile.flow.timing.answer;
+        let expect = utterance.listening.expect;
+        let named = match expect {
+            Expect::Request => "request",
+            Expect::Place => "place",
+            Expect::YesNo => "yes_no",
+            Expect::Digits => "digits",
+        };
+        let detail = json!({ "ask": ask.0, "from_ms": millis(from), "to_ms": millis(to), "expect": named });
+        self.note(EventKind::Asked, detail, m);
+        m.actions.push(Action::Recognise { ask, from, to, expect, within });
+        self.phase = Phase::Asking { utterance, ask, to, until: m.now + within + ANSWER_GRACE };
+    }
+
+    pub(super) fn heard(&mut self, ask: AskId, text: &str, confidence: f32, m: &mut Moment) {
+        if !self.asked(ask) {
+            return;
+        }
+        if text.chars().all(|c| !c.is_alphanumeric()) {
+            return self.heard_nothing(ask, Nothing::Empty, m);
+        }
+        let danger = emergency(text);
+        let detail = json!({ "ask": ask.0, "text": text, "confidence": confidence, "emergency": danger });
+        self.note(EventKind::Heard, detail, m);
+        self.event(Event::Words { text: text.to_owned(), confidence }, m);
+    }
+
+    pub(super) fn heard_nothing(&mut self, ask: AskId, why: Nothing, m: &mut Moment) {
+        let Phase::Asking { utterance, ask: asked, to, .. } = &self.phase else { return };
+        if *asked != ask {
+            return;
+        }
+        let (utterance, lasted) = (*utterance, to.saturating_sub(utterance.from));
+        self.note(EventKind::Heard, json!({ "ask": ask.0, "nothing": why.to_string() }), m);
+        match why {
+            Nothing::Empty if lasted < NOISE_MAX => {
+                let Utterance { listening, quiet_until, .. } = utterance;
+                self.phase = Phase::Waiting { listening, quiet_until };
+            }
+            Nothing::Empty => self.event(Event::Unintelligible, m),
+            Nothing::TooLate | Nothing::Busy | Nothing::Failed => self.event(Event::RecogniserDown, m),
+        }
+    }
+
+    /// Whether an answer is still awaited.
+    fn asked(&self, answered: AskId) -> bool {
+        matches!(self.phase, Phase::Asking { ask, .. } if ask == answered)
+    }
+}
+
