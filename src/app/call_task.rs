@@ -20,7 +20,7 @@ use crate::flow::{Expect, PromptId};
 use crate::ids::{CallId, CaseNumber};
 use crate::media::{DigitSource, MediaEvent, MediaSession, MediaSummary, Recording};
 use crate::sip::{Dialog, DialogEvent, IncomingCall, Reject};
-use crate::speech::SpeechError;
+use crate::speech::{self, SpeechError};
 use crate::store::records::{self, CallAnswered, CallEnded, CallEvent, CallStarted};
 use crate::store::{Record, Store};
 use crate::units::millis;
@@ -364,16 +364,22 @@ async fn recognise(
     expect: Expect,
     within: Duration,
 ) -> Result<Option<(String, f32)>, Nothing> {
-    let speech = shared.speech.as_ref().ok_or(Nothing::Busy)?;
-    let heard = speech.answer(pcm, expect, monotonic() + within).await.map_err(|error| match error {
-        SpeechError::Busy => Nothing::Busy,
-        SpeechError::Late => Nothing::TooLate,
-        other => {
-            tracing::error!(error = &other as &dyn std::error::Error, "recognition failed");
-            Nothing::Failed
+    let recogniser = shared.speech.as_ref().ok_or(Nothing::Busy)?;
+    let expect = match expect {
+        Expect::Request | Expect::Place => speech::Expect::Free,
+        Expect::YesNo => speech::Expect::YesNo,
+        Expect::Digits => speech::Expect::Digits,
+    };
+    match recogniser.answer(pcm, expect, monotonic() + within).await {
+        Ok(heard) => Ok(Some((heard.text, heard.confidence)).filter(|(text, _)| !text.is_empty())),
+        Err(SpeechError::NoSpeech) => Ok(None),
+        Err(SpeechError::Busy) => Err(Nothing::Busy),
+        Err(SpeechError::Late) => Err(Nothing::TooLate),
+        Err(error @ (SpeechError::Recognise(_) | SpeechError::Thread(_) | SpeechError::ShuttingDown)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "recognition failed");
+            Err(Nothing::Failed)
         }
-    })?;
-    Ok((!heard.text.is_empty()).then_some((heard.text, heard.confidence)))
+    }
 }
 
 async fn open_case(shared: &Shared, draft: CaseDraft) -> Input {

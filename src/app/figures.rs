@@ -6,6 +6,7 @@ use super::shared::Shared;
 use crate::media::CallQuality;
 use crate::ops::{Sample, Value};
 use crate::sip::SipStats;
+use crate::speech::SpeechStats;
 use crate::store::DatabaseState;
 use crate::web::Check;
 
@@ -75,4 +76,25 @@ pub(super) fn samples(shared: &Shared, sip: SipStats) -> Vec<Sample> {
         samples.extend(speech_samples(&speech.stats()));
     }
     samples
+}
+
+fn speech_samples(speech: &SpeechStats) -> Vec<Sample> {
+    let total = |name, help, value| Sample { name, help, value: Value::Total(value) };
+    let now = |name, help, value: f64| Sample { name, help, value: Value::Now(value) };
+    let (answers, utterances) = speech.waiting;
+    vec![
+        now("speech_answers_waiting", "Answers of callers that wait for recognition", answers as f64),
+        now("speech_utterances_waiting", "Utterances of finished calls that wait for recognition", utterances as f64),
+        total("speech_answers", "Answers of callers recognised", speech.answered),
+        total("speech_busy", "Answers turned away because too many waited", speech.busy),
+        total("speech_late", "Answers that were not recognised in time", speech.late),
+        total("speech_utterances", "Utterances of finished calls recognised", speech.utterances),
+        total("speech_dropped", "Texts kept out because nobody said them", speech.drops.values().sum()),
+        total("speech_audio_milliseconds", "Audio given to the recogniser", duration_ms(speech.audio)),
+        total("speech_work_milliseconds", "Time that recognition threads worked", duration_ms(speech.work)),
+    ]
+}
+
+fn duration_ms(span: std::time::Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -96,7 +96,7 @@ impl Phone {
     /// # Errors
     /// When the telephone itself cannot work: no socket, a bad URI, a file that cannot be written.
     pub async fn ring(self) -> anyhow::Result<Answer> {
-        let ours = self.local_address()?;
+        let ours = self.local_address().await?;
         let any_port = SocketAddr::new(ours, 0);
         let config = SipConfig {
             udp: Some(any_port),
@@ -198,8 +198,8 @@ impl Phone {
     }
 
     /// The address of ours from which the far end is reached.
-    fn local_address(&self) -> anyhow::Result<IpAddr> {
-        let peer = sip::uri_address(&self.uri)?;
+    async fn local_address(&self) -> anyhow::Result<IpAddr> {
+        let peer = sip::resolve(&self.uri).await.with_context(|| format!("{} is no SIP address that can be called", self.uri))?;
         let probe = UdpSocket::bind(if peer.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
         probe.connect(peer)?;
         Ok(probe.local_addr()?.ip())

@@ -12,6 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::Config;
 
+mod bench;
 mod call;
 mod check;
 mod db;
@@ -20,7 +21,6 @@ mod export;
 mod model;
 mod prompts;
 mod serve;
-mod table;
 mod user;
 
 /// Says which messages reach the log, in the syntax of `tracing-subscriber`'s `EnvFilter`.

@@ -39,6 +39,7 @@ pub mod rtp;
 pub mod sender;
 pub mod session;
 pub mod stats;
+pub mod stretch;
 pub mod tape;
 pub mod vad;
 pub mod wav;

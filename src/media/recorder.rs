@@ -43,6 +43,8 @@ pub const SPEC: hound::WavSpec = hound::WavSpec {
 pub struct Recording {
     /// The file to create; its folder is made where missing.
     pub path: PathBuf,
+    /// Silence that the file begins with, so that its time axis can begin before the recording does.
+    pub lead: Duration,
 }
 
 /// A finished recording.
@@ -67,6 +69,8 @@ pub struct Start {
     pub recording: u64,
     /// Its file.
     pub path: PathBuf,
+    /// Sample pairs of silence at its beginning.
+    pub lead: u64,
     /// Where a failure is told.
     pub events: Option<mpsc::Sender<MediaEvent>>,
     /// Where the summary goes.
@@ -206,13 +210,15 @@ struct Open {
     writer: hound::WavWriter<BufWriter<File>>,
     /// Sample pairs written.
     written: u64,
+    /// Those of them before the recording's own beginning.
+    lead: u64,
     since_flush: u32,
 }
 
 impl Track {
     fn begin(start: Start) -> Self {
         let mut track = Self { path: start.path, open: None, events: start.events, done: start.done };
-        match Open::create(&track.path) {
+        match Open::create(&track.path, start.lead) {
             Ok(open) => track.open = Some(open),
             Err(error) => track.failed(&error),
         }
@@ -244,14 +250,16 @@ impl Track {
 }
 
 impl Open {
-    fn create(path: &Path) -> hound::Result<Self> {
+    fn create(path: &Path, lead: u64) -> hound::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
         let file = BufWriter::with_capacity(WRITE_BUFFER, File::create(path)?);
         let mut writer = hound::WavWriter::new(file, SPEC)?;
         writer.flush()?;
-        Ok(Self { writer, written: 0, since_flush: 0 })
+        let mut open = Self { writer, written: 0, lead, since_flush: 0 };
+        open.fill(0)?;
+        Ok(open)
     }
 
     fn block(&mut self, block: &Block) -> hound::Result<()> {
@@ -275,8 +283,9 @@ impl Open {
         Ok(())
     }
 
-    /// Writes silence up to a position.
+    /// Writes silence up to a position of the recording.
     fn fill(&mut self, until: u64) -> hound::Result<()> {
+        let until = self.lead + until;
         while self.written < until {
             let len = (until - self.written).min(FILL as u64) as u32;
             let mut pairs = self.writer.get_i16_writer(2 * len);

@@ -10,9 +10,9 @@ use rsipstack::transaction::transaction::Transaction;
 use super::digest::{Authenticator, Proof};
 use super::front::{self, Framing, Gate, Verdict};
 use super::message::Message;
-use super::network::Network;
 use super::registry::{CallRate, Counters, Registry};
 use super::reply::Reply;
+use crate::network::Network;
 use crate::clock::{monotonic, wall};
 
 /// Retry-After when calls are turned away for want of capacity: a trunk tries its other route meanwhile.

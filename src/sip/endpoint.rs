@@ -20,11 +20,11 @@ use super::address::NameAddr;
 use super::digest::{Authenticator, DigestCredentials};
 use super::door::Door;
 use super::incoming::{self, IncomingCall};
-use super::network::Network;
 use super::registry::{CallRate, Counters, Registry};
 use super::reply::Reply;
 use super::udp::ScreenedSocket;
 use super::{SipError, dialog::Dialog, outgoing, outgoing::OutgoingCall, tcp, wire};
+use crate::network::Network;
 use crate::call::stream::Codec;
 
 /// Calls that can wait for the application to take them; beyond it a new one gets 503 (RFC 3261 §21.5.4).

@@ -20,7 +20,6 @@ mod incoming;
 mod invite_server;
 mod leg;
 mod message;
-mod network;
 mod outgoing;
 mod registry;
 mod reply;
@@ -39,9 +38,9 @@ pub use dialog::{Dialog, DialogEvent, EndReason};
 pub use digest::DigestCredentials;
 pub use endpoint::{Endpoint, SipConfig, SipStats, start};
 pub use incoming::{IncomingCall, Reject};
-pub use network::{Network, NetworkError};
 pub use outgoing::OutgoingCall;
 pub use sdp::SdpError;
+pub use state::resolve;
 
 /// To be added to every log filter: below `warn`, the SIP library writes whole messages, telephone numbers included.
 pub const LOG_DIRECTIVE: &str = "rsipstack=warn";

@@ -184,7 +184,7 @@ pub(super) fn sip_addr(addr: SocketAddr, connection: &SipConnection) -> SipAddr 
 }
 
 /// Host and port of a SIP URI, a name resolved by the system.
-pub(super) async fn resolve(uri: &str) -> Option<SocketAddr> {
+pub async fn resolve(uri: &str) -> Option<SocketAddr> {
     let uri = Uri::parse(uri).ok()?;
     let host_port = HostWithPort::try_from(uri.hostport).ok()?;
     if let Ok(addr) = SocketAddr::try_from(host_port.clone()) {

@@ -140,6 +140,7 @@ async fn call_ended(db: &mut PgConnection, ended: &CallEnded) -> Result<(), sqlx
     .bind(recording.map(|r| r.duration_ms))
     .execute(&mut *db)
     .await?;
+    super::segments::insert(db, ended.call, &ended.spoken).await?;
     // Only at the first time: a job that was done is not to be done again.
     if changed.rows_affected() == 1 && recording.is_some() {
         super::jobs::enqueue(db, ended.call).await?;

@@ -21,7 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 mod apply;
 pub mod audit;
+pub mod calls;
 pub mod cases;
+pub mod export;
 pub mod jobs;
 pub mod links;
 pub mod numbers;
@@ -46,8 +48,8 @@ pub use pool::DatabaseState;
 pub use records::Record;
 pub use spool::SpoolError;
 
-use crate::cases::{NewCase, State};
-use crate::directory::{Directory, PostId, WindowCode};
+use crate::cases::{NewCase, ProgressAnswer};
+use crate::directory::{Directory, PostId};
 use crate::ids::{CallId, CaseNumber};
 use numbers::{Numbers, NumbersError};
 use postgres::{Cluster, PostgresError, Tenure};
@@ -127,19 +129,6 @@ pub enum Change {
     Call(CallId),
     /// A case.
     Case(CaseNumber),
-}
-
-/// How a case stands, as told to a caller.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProgressAnswer {
-    /// Where it stands.
-    pub state: State,
-    /// The title of the post that answers for it.
-    pub owner: String,
-    /// Its window, where one was chosen.
-    pub window: Option<WindowCode>,
-    /// The last day of the promise.
-    pub due_on: NaiveDate,
 }
 
 /// The store. Cheap to clone; every clone is the same store.
@@ -291,7 +280,7 @@ impl Store {
     /// # Errors
     /// When the database is away and the case is not on its way: whether it exists is then unknown.
     pub async fn case_status(&self, number: CaseNumber) -> Result<Option<ProgressAnswer>, StoreError> {
-        let waiting = || self.0.unsent.answer(number, |owner| self.post_title(owner));
+        let waiting = || self.0.unsent.answer(number);
         if *self.0.state.borrow() == DatabaseState::Down
             && let Some(answer) = waiting()
         {
@@ -357,10 +346,6 @@ impl Store {
             cluster.stop().await;
         }
     }
-
-    fn post_title(&self, post: PostId) -> String {
-        self.directory().posts.get(&post).map(|p| p.title.clone()).unwrap_or_default()
-    }
 }
 
 /// A connection for a command beside the gateway: the same database, without the spool.
@@ -401,15 +386,13 @@ impl Database {
 }
 
 async fn progress(pool: &PgPool, number: CaseNumber) -> Result<Option<ProgressAnswer>, sqlx::Error> {
-    let row: Option<(String, String, Option<i16>, NaiveDate)> = sqlx::query_as(
-        "SELECT c.state, p.title, c.window_code, c.due_on FROM cases AS c JOIN posts AS p ON p.id = c.owner_post_id
-         WHERE c.number = $1",
-    )
-    .bind(number.as_i64())
-    .fetch_optional(pool)
-    .await?;
-    row.map(|(state, owner, window, due_on)| {
-        Ok(ProgressAnswer { state: cases::parse_state(&state)?, owner, window: window.map(WindowCode), due_on })
+    let row: Option<(String, i64, NaiveDate)> =
+        sqlx::query_as("SELECT state, owner_post_id, due_on FROM cases WHERE number = $1")
+            .bind(number.as_i64())
+            .fetch_optional(pool)
+            .await?;
+    row.map(|(state, owner, due_on)| {
+        Ok(ProgressAnswer { state: cases::parse_state(&state)?, owner: PostId(owner), due_on })
     })
     .transpose()
 }

@@ -94,6 +94,9 @@ pub struct CallEnded {
     pub quality: Option<serde_json::Value>,
     /// The recording; `None` where nothing was recorded.
     pub recording: Option<Recording>,
+    /// What the gateway said: the transcript of its own channel.
+    #[serde(default)]
+    pub spoken: Vec<Segment>,
 }
 
 /// A closed recording.
