@@ -22,6 +22,7 @@ use super::door::Door;
 use super::incoming::{self, IncomingCall};
 use super::registry::{CallRate, Counters, Registry};
 use super::reply::Reply;
+use super::session_timer::{Limits, MIN_SE};
 use super::udp::ScreenedSocket;
 use super::{SipError, dialog::Dialog, outgoing, outgoing::OutgoingCall, tcp, wire};
 use crate::network::Network;
@@ -49,8 +50,10 @@ pub struct SipConfig {
     pub max_calls: usize,
     /// New inbound calls a second; beyond it, and a burst of as many, they get 503.
     pub max_calls_per_second: u32,
-    /// The session timer that we want (RFC 4028); at least 90 s.
+    /// The session timer that we want (RFC 4028).
     pub session_expires: Duration,
+    /// The shortest session timer that we agree to; RFC 4028 §4 recommends no less than the default.
+    pub min_session_expires: Duration,
     /// The User-Agent header field.
     pub user_agent: String,
 }
@@ -66,6 +69,7 @@ impl Default for SipConfig {
             max_calls: 1000,
             max_calls_per_second: 100,
             session_expires: Duration::from_secs(1800),
+            min_session_expires: MIN_SE,
             user_agent: concat!("minxin/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -100,7 +104,7 @@ pub(super) struct Core {
     pub(super) stack: EndpointInnerRef,
     pub(super) udp: Option<(UdpConnection, SocketAddr)>,
     pub(super) tcp: Option<SocketAddr>,
-    pub(super) session_expires: Duration,
+    pub(super) session_limits: Limits,
     pub(super) user_agent: String,
     incoming: mpsc::Sender<IncomingCall>,
     /// Ends calls.
@@ -156,7 +160,10 @@ pub async fn start(config: SipConfig) -> Result<(Endpoint, mpsc::Receiver<Incomi
         stack: Arc::clone(&stack.inner),
         udp,
         tcp,
-        session_expires: config.session_expires,
+        session_limits: Limits {
+            wanted: config.session_expires.max(config.min_session_expires),
+            min: config.min_session_expires,
+        },
         user_agent: config.user_agent,
         incoming,
         closing: cancel.child_token(),

@@ -304,12 +304,13 @@ fn singletons(message: &Message) -> Option<&'static str> {
     .map(|(_, reason)| reason)
 }
 
-/// Whether the topmost Via names protocol, transport and sender (RFC 3261 §20.42).
+/// Whether the topmost Via names protocol, transport and sender, and has no empty parameter (RFC 3261 §20.42).
 fn is_via(value: &str) -> bool {
     let value = compact(value);
-    let top = value.split(',').next().unwrap_or_default();
+    let Some(top) = list(&value).next() else { return false };
     let Some((protocol, sender)) = top.split_once(' ') else { return false };
-    let sender = sender.split(';').next().unwrap_or_default();
-    let protocol = protocol.get(..8).filter(|p| p.eq_ignore_ascii_case("SIP/2.0/")).map(|_| &protocol[8..]);
-    protocol.is_some_and(is_token) && !sender.is_empty() && !sender.contains(' ')
+    let mut parts = sender.split(';');
+    let sender = parts.next().unwrap_or_default();
+    let transport = protocol.get(..8).filter(|p| p.eq_ignore_ascii_case("SIP/2.0/")).map(|_| &protocol[8..]);
+    transport.is_some_and(is_token) && !sender.is_empty() && !sender.contains(' ') && !parts.any(str::is_empty)
 }

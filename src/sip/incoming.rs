@@ -193,7 +193,7 @@ impl Early {
         if !core.door.has_room() {
             return Err(Door::over_capacity());
         }
-        let timer = SessionTimer::agree(wire::timer_offer(request), core.session_expires, monotonic())
+        let timer = SessionTimer::agree(wire::timer_offer(request), core.session_limits, monotonic())
             .map_err(|min| Reply::new(422).with("Min-SE", min.as_secs().to_string()))?;
         let offer = offer(request);
         if let Some(offer) = &offer {

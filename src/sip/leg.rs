@@ -28,6 +28,10 @@ use crate::units::millis;
 /// Most answers to our own requests that can wait for the task.
 const OUTCOMES: usize = 8;
 
+/// How long a re-INVITE waits for the ACK that was sent before it: the two take different ways through the library, and
+/// over UDP through the network.
+const ACK_TIME: Duration = Duration::from_millis(500);
+
 /// What a call brings along from its set-up.
 pub(super) struct Setup {
     pub(super) core: Arc<Core>,
@@ -53,6 +57,8 @@ pub(super) struct Leg {
     outcome_sender: mpsc::Sender<(Asked, Result<Response, SipError>)>,
     /// The peer's INVITE whose ACK we wait for.
     unacked: Option<Unacked>,
+    /// A re-INVITE or UPDATE that came before the ACK, and how long it waits.
+    early: Option<(Transaction, std::time::Instant)>,
     /// Whether an INVITE or UPDATE of our own is under way.
     asking: bool,
     /// The owner wants to hang up, but the ACK must come first.
@@ -110,6 +116,7 @@ impl Leg {
             outcomes,
             outcome_sender,
             unacked: None,
+            early: None,
             asking: false,
             hanging_up: None,
         };
@@ -134,12 +141,22 @@ impl Leg {
 
     /// Waits for the next thing to happen, and handles it.
     async fn step(&mut self) -> Next {
+        if self.unacked.is_none()
+            && let Some((transaction, _)) = self.early.take()
+        {
+            return self.renegotiate(transaction).await;
+        }
         let due = self.due();
+        let waiting = self.early.as_ref().map(|(_, until)| *until);
         tokio::select! {
             Some(transaction) = self.mailbox.recv() => self.serve(transaction).await,
             event = next_event(&mut self.unacked) => self.on_invite(event),
             command = self.commands.recv(), if self.hanging_up.is_none() => self.on_command(command),
             Some((asked, result)) = self.outcomes.recv() => self.on_outcome(asked, result),
+            () = sleep_until(waiting) => match self.early.take() {
+                Some((transaction, _)) => self.renegotiate(transaction).await,
+                None => Next::GoOn,
+            },
             () = sleep_until(due) => self.on_timer(),
             () = self.core.closing.cancelled(), if self.hanging_up.is_none() => self.hang_up(None, None),
         }
@@ -201,8 +218,11 @@ impl Leg {
                 }
                 Next::Over(EndReason::PeerHungUp)
             }
-            Method::Invite => self.serve_invite(transaction).await,
-            Method::Update => self.serve_update(transaction).await,
+            Method::Invite | Method::Update if self.unacked.is_some() && self.early.is_none() && !self.asking => {
+                self.early = Some((transaction, monotonic() + ACK_TIME));
+                Next::GoOn
+            }
+            Method::Invite | Method::Update => self.renegotiate(transaction).await,
             Method::Info => {
                 let digit = info_digit(wire::field(request, "Content-Type"), &request.body);
                 // An INFO without a body asks only whether we are there (RFC 2976 §2.2); one we cannot read is 400.
@@ -225,8 +245,15 @@ impl Leg {
         }
     }
 
+    async fn renegotiate(&mut self, transaction: Transaction) -> Next {
+        match transaction.original.method {
+            Method::Invite => self.serve_invite(transaction),
+            _ => self.serve_update(transaction).await,
+        }
+    }
+
     /// A re-INVITE (RFC 3261 §14.2).
-    async fn serve_invite(&mut self, transaction: Transaction) -> Next {
+    fn serve_invite(&mut self, transaction: Transaction) -> Next {
         let request = Arc::new(transaction.original.clone());
         // Two offers at once: the later gives way.
         let glare = if self.asking {
@@ -283,7 +310,7 @@ impl Leg {
 
     /// What a re-INVITE or UPDATE changes: our answer if it holds an offer, and the header fields of our 200.
     fn agree(&mut self, request: &Request) -> Result<(Option<String>, Fields), Reply> {
-        let timer = SessionTimer::agree(wire::timer_offer(request), self.core.session_expires, monotonic())
+        let timer = SessionTimer::agree(wire::timer_offer(request), self.core.session_limits, monotonic())
             .map_err(|min| Reply::new(422).with("Min-SE", min.as_secs().to_string()))?;
         let sdp = match offer(request) {
             None => None,
@@ -461,8 +488,9 @@ impl Leg {
                 }
                 if let Some(timer) = self.timer {
                     // A peer that knows no timers answers something all the same: it is there.
-                    let granted =
-                        ok.and_then(|response| SessionTimer::granted(wire::timer_offer(response), monotonic()));
+                    let granted = ok.and_then(|response| {
+                        SessionTimer::granted(wire::timer_offer(response), self.core.session_limits, monotonic())
+                    });
                     self.timer = Some(granted.unwrap_or_else(|| timer.refreshed_at(monotonic())));
                 }
             }

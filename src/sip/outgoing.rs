@@ -124,7 +124,7 @@ async fn place(core: &Arc<Core>, call: OutgoingCall, owner: &mut Owner) -> Resul
             let setup = Setup {
                 core: Arc::clone(core),
                 negotiation,
-                timer: SessionTimer::granted(wire::timer_offer(&response), monotonic()),
+                timer: SessionTimer::granted(wire::timer_offer(&response), core.session_limits, monotonic()),
                 allows_update: allows_update(&response),
                 stream: Some(stream),
             };
@@ -191,7 +191,7 @@ fn invite(
         caller.call_id,
         contact(caller.contact, &caller.connection),
         core.user_agent,
-        core.session_expires.as_secs().max(90),
+        core.session_limits.wanted.as_secs(),
     );
     let fields: Vec<(&str, String)> = authorization.into_iter().collect();
     finish(text, &fields, Some(("application/sdp", sdp)))

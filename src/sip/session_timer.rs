@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// The shortest interval we agree to (RFC 4028 §4).
+/// The shortest interval that RFC 4028 §4 recommends to agree to.
 pub(super) const MIN_SE: Duration = Duration::from_secs(90);
 
 /// Who sends the refreshes.
@@ -43,6 +43,15 @@ impl TimerOffer {
     }
 }
 
+/// The intervals that we want.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// Our own choice; the peer may make it shorter.
+    pub(super) wanted: Duration,
+    /// The shortest that we agree to.
+    pub(super) min: Duration,
+}
+
 /// A session timer agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SessionTimer {
@@ -65,23 +74,22 @@ pub(super) enum Due {
 impl SessionTimer {
     /// What we agree to as user agent server, or `Err` with the Min-SE for a 422 (RFC 4028 §9).
     ///
-    /// `ours` is the interval that we want; the peer may make it shorter, down to [`MIN_SE`]. A peer that does not know
-    /// timers is refreshed by us: it answers a re-INVITE or does not.
-    pub(super) fn agree(offer: TimerOffer, ours: Duration, now: Instant) -> Result<Self, Duration> {
-        let ours = ours.max(MIN_SE);
-        if offer.supported && offer.interval.is_some_and(|interval| interval < MIN_SE) {
-            return Err(MIN_SE);
+    /// A peer that does not know timers is refreshed by us: it answers a re-INVITE or does not.
+    pub(super) fn agree(offer: TimerOffer, limits: Limits, now: Instant) -> Result<Self, Duration> {
+        let Limits { wanted, min } = limits;
+        if offer.supported && offer.interval.is_some_and(|interval| interval < min) {
+            return Err(min);
         }
         let interval =
-            offer.interval.map_or(ours, |theirs| theirs.min(ours)).max(offer.min_se.unwrap_or(MIN_SE)).max(MIN_SE);
+            offer.interval.map_or(wanted, |theirs| theirs.min(wanted)).max(offer.min_se.unwrap_or(min)).max(min);
         let peer_refreshes = offer.supported && offer.refresher_is_uac != Some(false);
         let refresher = if peer_refreshes { Refresher::Peer } else { Refresher::Us };
         Ok(Self { interval, refresher, refreshed: now })
     }
 
     /// What a 2xx to our own request agrees to (RFC 4028 §7.2); without Session-Expires there is no timer.
-    pub(super) fn granted(answer: TimerOffer, now: Instant) -> Option<Self> {
-        let interval = answer.interval?.max(MIN_SE);
+    pub(super) fn granted(answer: TimerOffer, limits: Limits, now: Instant) -> Option<Self> {
+        let interval = answer.interval?.max(limits.min);
         let refresher = if answer.refresher_is_uac == Some(false) { Refresher::Peer } else { Refresher::Us };
         Some(Self { interval, refresher, refreshed: now })
     }
@@ -115,7 +123,7 @@ impl SessionTimer {
 mod tests {
     use super::*;
 
-    const OURS: Duration = Duration::from_secs(1800);
+    const LIMITS: Limits = Limits { wanted: Duration::from_secs(1800), min: MIN_SE };
 
     fn offer(supported: bool, session_expires: &str, min_se: &str) -> TimerOffer {
         TimerOffer::parse(supported, Some(session_expires), Some(min_se))
@@ -125,7 +133,7 @@ mod tests {
     fn what_is_agreed_as_server() {
         let now = Instant::now(); // Only an origin: nothing below sleeps.
         let check = |offer, expected: Result<(u64, Refresher, &str), u64>| {
-            let agreed = SessionTimer::agree(offer, OURS, now);
+            let agreed = SessionTimer::agree(offer, LIMITS, now);
             let got = agreed.map(|t| (t.interval.as_secs(), t.refresher, t.header(false))).map_err(|min| min.as_secs());
             assert_eq!(got, expected.map(|(s, who, header)| (s, who, header.to_owned())), "{offer:?}");
         };
@@ -148,7 +156,7 @@ mod tests {
         let now = Instant::now(); // Only an origin: nothing below sleeps.
         let check = |interval: &str, refresher: &str, due: u64, expiry: u64| {
             let answer = offer(true, &format!("{interval};refresher={refresher}"), "");
-            let timer = SessionTimer::granted(answer, now).expect("a timer");
+            let timer = SessionTimer::granted(answer, LIMITS, now).expect("a timer");
             let at = match timer.due() {
                 Due::Refresh(at) => (at, Refresher::Us),
                 Due::Expire(at) => (at, Refresher::Peer),
@@ -159,6 +167,6 @@ mod tests {
         check("1800", "uac", 900, 1768);
         check("1800", "uas", 1768, 1768);
         check("90", "uas", 60, 60);
-        assert_eq!(SessionTimer::granted(TimerOffer::default(), now), None);
+        assert_eq!(SessionTimer::granted(TimerOffer::default(), LIMITS, now), None);
     }
 }

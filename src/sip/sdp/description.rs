@@ -58,7 +58,8 @@ impl Description {
                 continue;
             }
             let (name, value) = line.split_once('=').ok_or(SdpError::Line { line: number })?;
-            let mut names = name.chars();
+            // `m =video` stands in RFC 4475 §3.1.1.8 as part of a valid message.
+            let mut names = name.trim_end().chars();
             let (Some(name), None) = (names.next(), names.next()) else { return Err(SdpError::Line { line: number }) };
             if seen.is_empty() && (name != 'v' || value.trim() != "0") {
                 return Err(SdpError::Line { line: number });

@@ -2,6 +2,7 @@
 
 pub mod gateway;
 pub mod heard;
+pub(crate) mod sip;
 
 use std::path::{Path, PathBuf};
 

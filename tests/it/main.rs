@@ -1,0 +1,7 @@
+//! The gateway from outside: real sockets on 127.0.0.1, one file a behaviour.
+
+mod layering;
+mod sip_calls;
+mod sip_front;
+mod support;
+mod torture;

@@ -1,0 +1,217 @@
+//! Who is answered, and what is refused before it becomes a call.
+
+use minxin::sip::{DigestCredentials, OutgoingCall, SipConfig, SipError};
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::timeout;
+
+use crate::support::sip::{Call, Line, OFFER, PATIENCE, SILENCE, answering, config, gateway, local_rtp};
+
+/// One request, its status, and a header field of the answer.
+#[track_caller]
+fn check(
+    method: &'static str,
+    extra: &'static str,
+    status: u16,
+    header: Option<(&'static str, &'static str)>,
+) -> impl Future<Output = ()> {
+    async move {
+        let (endpoint, _dialogs) = answering(config()).await;
+        for mut line in [Line::udp(&endpoint).await, Line::tcp(&endpoint).await] {
+            let mut call = Call::new(&line);
+            let sdp = (method == "INVITE").then_some(OFFER);
+            line.send(call.request(method, extra, sdp)).await;
+            let answer = line.receive_final().await;
+            assert_eq!(answer.status(), Some(status), "{answer:?}");
+            if let Some((name, value)) = header {
+                assert_eq!(answer.header(name), Some(value), "{answer:?}");
+            }
+        }
+    }
+}
+
+const ALLOW: Option<(&str, &str)> = Some(("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"));
+
+#[tokio::test]
+async fn options_tell_what_we_can_do() {
+    check("OPTIONS", "", 200, ALLOW).await;
+    check("OPTIONS", "", 200, Some(("Supported", "100rel, timer"))).await;
+}
+
+#[tokio::test]
+async fn other_services_are_refused() {
+    for method in ["REGISTER", "MESSAGE", "SUBSCRIBE", "NOTIFY", "REFER", "PUBLISH"] {
+        check(method, "", 405, ALLOW).await;
+    }
+    check("FROBNICATE", "", 501, ALLOW).await;
+}
+
+#[tokio::test]
+async fn requests_of_no_dialog_are_refused() {
+    for method in ["BYE", "INFO", "UPDATE", "PRACK", "CANCEL"] {
+        check(method, "", 481, None).await;
+    }
+}
+
+#[tokio::test]
+async fn what_we_cannot_do_is_said() {
+    check("INVITE", "Require: 100rel, replaces\r\n", 420, Some(("Unsupported", "replaces"))).await;
+    check("INVITE", "Content-Encoding: gzip\r\n", 415, Some(("Accept-Encoding", "identity"))).await;
+    check("INVITE", "Accept: text/plain\r\n", 406, None).await;
+    check("INVITE", "Session-Expires: 60\r\nSupported: timer\r\n", 422, Some(("Min-SE", "90"))).await;
+}
+
+#[tokio::test]
+async fn offers_without_a_common_codec_are_refused() {
+    let (endpoint, _dialogs) = answering(config()).await;
+    let mut line = Line::udp(&endpoint).await;
+    let refused = |sdp: String| (sdp, 488);
+    let nonsense = |sdp: String| (sdp, 400);
+    for (sdp, status) in [
+        refused(OFFER.replace("RTP/AVP 8 101", "RTP/AVP 18")),
+        refused(OFFER.replace("RTP/AVP 8 101", "RTP/SAVP 8")),
+        refused(OFFER.replace("c=IN IP4 127.0.0.1\r\n", "")),
+        nonsense(OFFER.replace("audio 4000", "audio 4294967296")),
+        nonsense(OFFER.replace("a=rtpmap", "a=fmtp:101 \0\r\na=rtpmap")),
+        nonsense(OFFER.replace("v=0", "v=1")),
+    ] {
+        let mut call = Call::new(&line);
+        line.send(call.request("INVITE", "", Some(&sdp))).await;
+        let answer = line.receive_final().await;
+        assert_eq!(answer.status(), Some(status), "{sdp}\n{answer:?}");
+        call.to_tag = answer.to_tag();
+        line.send(call.repeat("ACK", "", None)).await;
+    }
+}
+
+#[tokio::test]
+async fn strangers_get_no_octet() {
+    let trusted = vec!["192.0.2.0/24".parse().expect("a network")];
+    let (endpoint, _calls) = gateway(SipConfig { trusted, ..config() }).await;
+    let mut line = Line::udp(&endpoint).await;
+    let mut call = Call::new(&line);
+    for method in ["OPTIONS", "INVITE", "REGISTER", "BYE"] {
+        line.send(call.request(method, "", None)).await;
+    }
+    line.send("nonsense").await;
+    assert!(line.receive_within(SILENCE).await.is_none());
+    let mut line = Line::tcp(&endpoint).await;
+    assert!(line.receive_within(PATIENCE).await.is_none(), "the connection is closed");
+    let stats = endpoint.stats();
+    assert_eq!((stats.untrusted, stats.requests, stats.calls), (6, 0, 0));
+}
+
+#[tokio::test]
+async fn calls_beyond_capacity_are_sent_elsewhere() {
+    let (endpoint, mut dialogs) = answering(SipConfig { max_calls: 1, ..config() }).await;
+    let mut line = Line::udp(&endpoint).await;
+    let mut first = Call::new(&line);
+    first.establish(&mut line, "").await;
+    let mut second = Call::new(&line);
+    line.send(second.request("INVITE", "", Some(OFFER))).await;
+    let answer = line.receive_final().await;
+    assert_eq!((answer.status(), answer.header("Retry-After")), (Some(503), Some("5")));
+    first.hang_up(&mut line).await;
+    let (_, mut dialog) = dialogs.recv().await.expect("the first call");
+    while dialog.next().await.is_some() {}
+    let mut third = Call::new(&line);
+    third.establish(&mut line, "").await;
+    assert_eq!(endpoint.stats().over_capacity, 1);
+}
+
+#[tokio::test]
+async fn calls_beyond_the_rate_are_sent_elsewhere() {
+    let (endpoint, _dialogs) = answering(SipConfig { max_calls_per_second: 2, ..config() }).await;
+    let mut line = Line::udp(&endpoint).await;
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        let mut call = Call::new(&line);
+        line.send(call.request("INVITE", "", Some(OFFER))).await;
+        let answer = line.receive_final().await;
+        statuses.extend(answer.status());
+        call.to_tag = answer.to_tag();
+        line.send(call.ack(None)).await;
+    }
+    assert_eq!(statuses, [200, 200, 503, 503]);
+}
+
+#[tokio::test]
+async fn a_draining_gateway_turns_calls_away_and_keeps_those_it_has() {
+    let (endpoint, _dialogs) = answering(config()).await;
+    let mut line = Line::udp(&endpoint).await;
+    let mut live = Call::new(&line);
+    live.establish(&mut line, "").await;
+    endpoint.drain();
+    for method in ["INVITE", "OPTIONS"] {
+        let mut call = Call::new(&line);
+        line.send(call.request(method, "", Some(OFFER))).await;
+        let answer = line.receive_final().await;
+        assert_eq!(answer.status(), Some(503), "{method}");
+        assert!(answer.header("Retry-After").is_some(), "{method}");
+    }
+    live.hang_up(&mut line).await;
+}
+
+#[tokio::test]
+async fn a_merged_request_is_refused() {
+    let (endpoint, mut calls) = gateway(config()).await;
+    let mut line = Line::udp(&endpoint).await;
+    let mut call = Call::new(&line);
+    line.send(call.request("INVITE", "", Some(OFFER))).await;
+    let waiting = calls.recv().await.expect("the call");
+    call.branch += 1;
+    line.send(call.repeat("INVITE", "", Some(OFFER))).await;
+    let answer = line.receive_final().await;
+    assert_eq!(answer.status(), Some(482));
+    drop(waiting);
+}
+
+#[tokio::test]
+async fn a_challenge_is_met_by_the_right_password_only() {
+    let who = DigestCredentials { realm: "minxin".into(), username: "trunk".into(), password: "secret".into() };
+    let (endpoint, _dialogs) = answering(SipConfig { auth: Some(who.clone()), ..config() }).await;
+    let (phone, _calls) = gateway(config()).await;
+    let udp = endpoint.udp_addr().expect("UDP is on");
+    let call = |credentials| OutgoingCall {
+        to: format!("sip:12345@{udp}"),
+        from: "13812341234".into(),
+        credentials,
+        local_rtp: local_rtp(),
+        codecs: Vec::new(),
+        ring_timeout: PATIENCE,
+    };
+    let mut dialog = phone.call(call(Some(who.clone()))).await.expect("the right password");
+    dialog.hang_up(None).await;
+    for wrong in [
+        None,
+        Some(DigestCredentials { password: "guess".into(), ..who.clone() }),
+        Some(DigestCredentials { username: "other".into(), ..who.clone() }),
+        Some(DigestCredentials { realm: "elsewhere".into(), ..who }),
+    ] {
+        let refused = phone.call(call(wrong.clone())).await;
+        assert!(matches!(refused, Err(SipError::Refused { status: 401, .. })), "{wrong:?}: {refused:?}");
+    }
+    let mut line = Line::udp(&endpoint).await;
+    line.send(Call::new(&line).request("INVITE", "", Some(OFFER))).await;
+    let answer = line.receive_final().await;
+    let challenges: Vec<&str> = answer.headers("WWW-Authenticate").collect();
+    assert!(challenges[0].contains("algorithm=SHA-256") && challenges[1].contains("algorithm=MD5"), "{challenges:?}");
+}
+
+#[tokio::test]
+async fn oversized_and_slow_streams_are_cut_off() {
+    let (endpoint, _dialogs) = answering(config()).await;
+    let mut line = Line::tcp(&endpoint).await;
+    let mut call = Call::new(&line);
+    line.send(call.request("OPTIONS", "", None).replace("Content-Length: 0", "Content-Length: 4294967295")).await;
+    assert_eq!(line.receive_final().await.status(), Some(513));
+    assert!(line.receive_within(PATIENCE).await.is_none(), "the connection is closed");
+
+    let mut line = Line::tcp(&endpoint).await;
+    let Line::Tcp { stream, .. } = &mut line else { panic!("a stream") };
+    let noise = async { while stream.write_all(&[b'x'; 4096]).await.is_ok() {} };
+    timeout(PATIENCE, noise).await.expect("the connection is closed");
+    let mut line = Line::tcp(&endpoint).await;
+    line.send(call.request("OPTIONS", "", None)).await;
+    assert_eq!(line.receive_final().await.status(), Some(200));
+}
