@@ -195,4 +195,3 @@ impl Call {
         matches!(self.phase, Phase::Asking { ask, .. } if ask == answered)
     }
 }
-

@@ -42,12 +42,41 @@ impl Kind {
     /// What kind of request these words are: a complaint where they complain, an enquiry where they ask; else something to do.
     pub fn of_words(words: &str) -> Self {
         const COMPLAINT: [&str; 16] = [
-            "投诉", "举报", "态度差", "态度不好", "态度恶劣", "不作为", "推诿", "乱收费", "不满意", "没人管", "扰民", "拖欠",
-            "欠薪", "骗", "违规", "不公平",
+            "投诉",
+            "举报",
+            "态度差",
+            "态度不好",
+            "态度恶劣",
+            "不作为",
+            "推诿",
+            "乱收费",
+            "不满意",
+            "没人管",
+            "扰民",
+            "拖欠",
+            "欠薪",
+            "骗",
+            "违规",
+            "不公平",
         ];
         const ENQUIRY: [&str; 17] = [
-            "咨询", "问一下", "问问", "问一问", "请问", "怎么", "怎样", "如何", "哪里", "在哪", "什么", "多少", "几点", "几号",
-            "能不能", "可不可以", "是不是",
+            "咨询",
+            "问一下",
+            "问问",
+            "问一问",
+            "请问",
+            "怎么",
+            "怎样",
+            "如何",
+            "哪里",
+            "在哪",
+            "什么",
+            "多少",
+            "几点",
+            "几号",
+            "能不能",
+            "可不可以",
+            "是不是",
         ];
         let says = |list: &[&str]| list.iter().any(|word| words.contains(word));
         if says(&COMPLAINT) {
@@ -65,10 +94,9 @@ impl Promise {
     pub fn new(item: Option<&ServiceItem>, kind: Kind, received_at: DateTime<Utc>, calendar: &Calendar) -> Self {
         let day = received_at.with_timezone(&china()).date_naive();
         match item {
-            Some(item) => Self {
-                words: item.promise.clone(),
-                due_on: calendar.add_workdays(day, item.promise_workdays),
-            },
+            Some(item) => {
+                Self { words: item.promise.clone(), due_on: calendar.add_workdays(day, item.promise_workdays) }
+            }
             None => {
                 let days = kind.default_workdays();
                 Self { words: format!("{days}个工作日内答复"), due_on: calendar.add_workdays(day, days) }

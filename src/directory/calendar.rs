@@ -121,10 +121,8 @@ mod tests {
         let mut exceptions: BTreeMap<_, _> = (1..=7).map(|d| (october(d), false)).collect();
         exceptions.insert(october(10), true);
         let time = |h, m| NaiveTime::from_hms_opt(h, m, 0).expect("a time");
-        let hours = vec![
-            Hours { from: time(8, 30), until: time(12, 0) },
-            Hours { from: time(14, 0), until: time(17, 30) },
-        ];
+        let hours =
+            vec![Hours { from: time(8, 30), until: time(12, 0) }, Hours { from: time(14, 0), until: time(17, 30) }];
         Calendar { exceptions, hours }
     }
 
@@ -139,7 +137,8 @@ mod tests {
 
     #[test]
     fn promises_count_work_days_only() {
-        let check = |from: &str, n, due: &str| assert_eq!(calendar().add_workdays(day(from), n), day(due), "{from} + {n}");
+        let check =
+            |from: &str, n, due: &str| assert_eq!(calendar().add_workdays(day(from), n), day(due), "{from} + {n}");
         check("2026-09-28", 1, "2026-09-29");
         check("2026-09-28", 0, "2026-09-28");
         check("2026-09-26", 0, "2026-09-28"); // A Saturday.

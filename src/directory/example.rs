@@ -3,8 +3,8 @@
 use chrono::NaiveTime;
 
 use super::{
-    Calendar, Directory, Hours, ItemId, Level, OrgId, Organisation, Person, PersonId, Post, PostId, ServiceItem, Window,
-    WindowCode,
+    Calendar, Directory, Hours, ItemId, Level, OrgId, Organisation, Person, PersonId, Post, PostId, ServiceItem,
+    Window, WindowCode,
 };
 
 /// One district, two townships, four villages; window 6 has no post anywhere.
@@ -35,7 +35,8 @@ pub(crate) fn district() -> Directory {
         let keywords = keywords.split(' ').map(str::to_owned).collect();
         d.windows.insert(WindowCode(code), Window { code: WindowCode(code), name: name.to_owned(), keywords });
     }
-    for (id, window, name, days) in [(1, 7, "高龄津贴申领", 5), (2, 2, "医保报销", 10), (3, 5, "残疾证办理", 20)] {
+    for (id, window, name, days) in [(1, 7, "高龄津贴申领", 5), (2, 2, "医保报销", 10), (3, 5, "残疾证办理", 20)]
+    {
         let item = ServiceItem {
             id: ItemId(id),
             window: WindowCode(window),

@@ -80,7 +80,10 @@ fn depth(flow: &Flow, problems: &mut Vec<Problem>) {
                 problems.push(Problem {
                     line: state.line,
                     key: format!("states.{}.keys.{key}", state.name),
-                    message: format!("leads to another menu, `{}`: more than one level before help", flow.state(*target).name),
+                    message: format!(
+                        "leads to another menu, `{}`: more than one level before help",
+                        flow.state(*target).name
+                    ),
                 });
             }
         }
@@ -167,7 +170,8 @@ fn out(flow: &Flow, state: &State, ways: Ways) -> Vec<StateId> {
     if state.step.listens() {
         let own = |key: &char| matches!(&state.step, Step::Menu { keys, .. } if keys.contains_key(key));
         if ways != Ways::Own {
-            let global = flow.keys.iter().filter(|(key, _)| !own(key)).filter_map(|(_, command)| destination(flow, *command));
+            let global =
+                flow.keys.iter().filter(|(key, _)| !own(key)).filter_map(|(_, command)| destination(flow, *command));
             out.extend(global);
         }
         if ways == Ways::All {
@@ -238,7 +242,8 @@ mod tests {
     #[test]
     fn dead_ends_are_found() {
         const DEAD: &str = "is a dead end: no way on leads to a state with step `end`";
-        let expected = ["phone", "confirm_phone", "case", "person", "recording"].map(|name| format!("states.{name}: {DEAD}"));
+        let expected =
+            ["phone", "confirm_phone", "case", "person", "recording"].map(|name| format!("states.{name}: {DEAD}"));
         // `main` still leads to an end, by way of the progress state.
         check_change(
             ("step = \"case\"\nnext = \"goodbye\"", "step = \"case\"\nnext = \"case\""),
@@ -249,63 +254,78 @@ mod tests {
     #[test]
     fn rings_of_speaking_are_found() {
         let (there, back) = ("step = \"say\"\nnext = \"back\"", "[states.back]\nstep = \"say\"\nnext = \"request\"");
-        check_change(("step = \"words\"\nsay = [\"say_request\"]\nnext = \"place\"", &format!("{there}\n{back}")), &[
-            "states.request: goes round in a ring of states that only speak",
-            "states.request: is a dead end: no way on leads to a state with step `end`",
-            "states.back: goes round in a ring of states that only speak",
-            "states.back: is a dead end: no way on leads to a state with step `end`",
-            "states.place: cannot be reached",
-            "states.confirm_window: cannot be reached",
-            "states.confirm_place: cannot be reached",
-            "states.phone: cannot be reached",
-            "states.confirm_phone: cannot be reached",
-        ]);
+        check_change(
+            ("step = \"words\"\nsay = [\"say_request\"]\nnext = \"place\"", &format!("{there}\n{back}")),
+            &[
+                "states.request: goes round in a ring of states that only speak",
+                "states.request: is a dead end: no way on leads to a state with step `end`",
+                "states.back: goes round in a ring of states that only speak",
+                "states.back: is a dead end: no way on leads to a state with step `end`",
+                "states.place: cannot be reached",
+                "states.confirm_window: cannot be reached",
+                "states.confirm_place: cannot be reached",
+                "states.phone: cannot be reached",
+                "states.confirm_phone: cannot be reached",
+            ],
+        );
     }
 
     #[test]
     fn a_state_without_a_way_to_a_person_is_found() {
-        check_change(("\"0\" = \"person\"", "\"0\" = \"repeat\""), &[
-            "states.main: has no way to a person",
-            "states.request: has no way to a person",
-            "states.place: has no way to a person",
-            "states.confirm_window: has no way to a person",
-            "states.confirm_place: has no way to a person",
-            "states.phone: has no way to a person",
-            "states.confirm_phone: has no way to a person",
-            "states.case: has no way to a person",
-            "states.progress: has no way to a person",
-        ]);
+        check_change(
+            ("\"0\" = \"person\"", "\"0\" = \"repeat\""),
+            &[
+                "states.main: has no way to a person",
+                "states.request: has no way to a person",
+                "states.place: has no way to a person",
+                "states.confirm_window: has no way to a person",
+                "states.confirm_place: has no way to a person",
+                "states.phone: has no way to a person",
+                "states.confirm_phone: has no way to a person",
+                "states.case: has no way to a person",
+                "states.progress: has no way to a person",
+            ],
+        );
     }
 
     #[test]
     fn a_menu_below_a_menu_is_found() {
         let more = "\"8\" = \"state.more\"\n[states.more]\nstep = \"menu\"\nwindow = \"request\"\n[states.more.keys]";
-        check_change(("\"8\" = \"window.8\"", more), &[
-            "states.main.keys.8: leads to another menu, `more`: more than one level before help",
-        ]);
+        check_change(
+            ("\"8\" = \"window.8\"", more),
+            &["states.main.keys.8: leads to another menu, `more`: more than one level before help"],
+        );
     }
 
     #[test]
     fn unknown_prompts_are_found() {
-        check_change(("say = [\"say_request\"]", "say = [\"say_reqest\"]"), &[
-            "states.request.say: there is no prompt `say_reqest`",
-        ]);
-        check_change(("done = [\"record.done\"]", "done = [\"gone\"]"), &["states.person.done: there is no prompt `gone`"]);
+        check_change(
+            ("say = [\"say_request\"]", "say = [\"say_reqest\"]"),
+            &["states.request.say: there is no prompt `say_reqest`"],
+        );
+        check_change(
+            ("done = [\"record.done\"]", "done = [\"gone\"]"),
+            &["states.person.done: there is no prompt `gone`"],
+        );
     }
 
     #[test]
     fn the_notice_cannot_be_cut_or_left_out() {
-        check_change(("notice = [\"notice\"]", "notice = [\"welcome\"]"), &["notice: prompt `welcome` can be interrupted"]);
-        check_change(("notice = [\"notice\"]", "notice = []"), &[
-            "notice: is empty: callers must hear that they are recorded",
-        ]);
+        check_change(
+            ("notice = [\"notice\"]", "notice = [\"welcome\"]"),
+            &["notice: prompt `welcome` can be interrupted"],
+        );
+        check_change(
+            ("notice = [\"notice\"]", "notice = []"),
+            &["notice: is empty: callers must hear that they are recorded"],
+        );
     }
 
     #[test]
     fn destinations_are_of_their_kind() {
-        check_change(("recording = \"recording\"", "recording = \"person\""), &[
-            "recording: `person` must have step `recording`",
-            "states.recording: cannot be reached",
-        ]);
+        check_change(
+            ("recording = \"recording\"", "recording = \"person\""),
+            &["recording: `person` must have step `recording`", "states.recording: cannot be reached"],
+        );
     }
 }

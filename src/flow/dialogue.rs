@@ -417,6 +417,13 @@ impl Dialogue {
         }
         match found {
             Some(code) => self.chosen(code, true, lead, wall),
+            // Danger that is no matter of any window: somebody is to hear it at once.
+            None if !lead.is_empty() => {
+                if !long {
+                    self.slots.take_words(text, &directory);
+                }
+                self.go(self.flow.person, lead, wall)
+            }
             // Told twice and no window fits: an operator will choose one.
             None if had_request && long => self.go(window, lead, wall),
             None if long => {
@@ -638,7 +645,9 @@ impl Dialogue {
                     lead.extend(tell::callback(&self.directory, wall));
                     Some(*next)
                 }
-                Step::Menu { .. } | Step::Message { .. } | Step::Case { .. } | Step::Progress { .. } | Step::End => None,
+                Step::Menu { .. } | Step::Message { .. } | Step::Case { .. } | Step::Progress { .. } | Step::End => {
+                    None
+                }
             };
             match next {
                 Some(next) => at = next,

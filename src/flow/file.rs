@@ -78,10 +78,15 @@ impl Flow {
             let line = e.span().map_or(1, |span| line_of(text, span.start));
             vec![Problem { line, key: key_at(text, line), message: e.message().to_owned() }]
         })?;
-        let mut reader = Reader { text, names: file.states.keys().map(|n| n.get_ref().clone()).collect(), problems: vec![] };
+        let mut reader =
+            Reader { text, names: file.states.keys().map(|n| n.get_ref().clone()).collect(), problems: vec![] };
 
         if *file.format.get_ref() != FORMAT {
-            reader.fault(&file.format, "format", format!("is {}, but this gateway reads {FORMAT}", file.format.get_ref()));
+            reader.fault(
+                &file.format,
+                "format",
+                format!("is {}, but this gateway reads {FORMAT}", file.format.get_ref()),
+            );
         }
         let mut lines = BTreeMap::new();
         for (key, offset) in [
@@ -109,7 +114,19 @@ impl Flow {
         if reader.problems.is_empty() {
             let name = file.name.into_inner();
             let notice = prompts(file.notice.into_inner());
-            Ok(Self { name, version: file.version, notice, start, person, recording, progress, keys, timing, states, lines })
+            Ok(Self {
+                name,
+                version: file.version,
+                notice,
+                start,
+                person,
+                recording,
+                progress,
+                keys,
+                timing,
+                states,
+                lines,
+            })
         } else {
             Err(reader.problems)
         }
@@ -177,7 +194,8 @@ impl Reader<'_> {
             let name = Spanned::new(value.span(), state.to_owned());
             return Some(Choice::State(self.target(path, &name)));
         }
-        let window = word.strip_prefix("window.").and_then(|code| code.parse().ok()).filter(|code| (1..=9).contains(code));
+        let window =
+            word.strip_prefix("window.").and_then(|code| code.parse().ok()).filter(|code| (1..=9).contains(code));
         if window.is_none() {
             self.fault(value, path, format!("`{word}` is none of window.1 to window.9, state.NAME, {COMMANDS}"));
         }
@@ -351,18 +369,26 @@ mod tests {
     #[test]
     fn faults_name_line_and_key() {
         faults(("start = \"main\"", "start = \"mian\""), &["start: there is no state `mian`"]);
-        faults(("step = \"menu\"", "step = \"menue\""), &[
-            "states.main.step: `menue` is none of say, menu, words, place, phone, confirm, person, recording, case, progress, end",
-        ]);
-        faults(("next = \"goodbye\"", "next = \"goodbye\"\nredo = \"main\""), &[
-            "states.case.redo: a state with step `case` has no such key",
-        ]);
-        faults(("what = \"phone\"", "what = \"fax\""), &["states.confirm_phone.what: `fax` is none of window, place, phone"]);
+        faults(
+            ("step = \"menu\"", "step = \"menue\""),
+            &[
+                "states.main.step: `menue` is none of say, menu, words, place, phone, confirm, person, recording, case, progress, end",
+            ],
+        );
+        faults(
+            ("next = \"goodbye\"", "next = \"goodbye\"\nredo = \"main\""),
+            &["states.case.redo: a state with step `case` has no such key"],
+        );
+        faults(
+            ("what = \"phone\"", "what = \"fax\""),
+            &["states.confirm_phone.what: `fax` is none of window, place, phone"],
+        );
         faults(("\"0\" = \"person\"", "\"x\" = \"person\""), &["keys.x: is no key of a telephone (0123456789*#)"]);
         faults(("format = 1", "format = 2"), &["format: is 2, but this gateway reads 1"]);
-        faults(("first_nudge_ms = 10000", "first_nudge_ms = 500"), &[
-            "timing.first_nudge_ms: is 500, but callers need at least 10000",
-        ]);
+        faults(
+            ("first_nudge_ms = 10000", "first_nudge_ms = 500"),
+            &["timing.first_nudge_ms: is 500, but callers need at least 10000"],
+        );
         faults(("name = \"hotline\"", "name = 7"), &["name: invalid type: integer `7`, expected a string"]);
     }
 

@@ -344,7 +344,8 @@ pub fn date(day: NaiveDate) -> Vec<Piece> {
 /// A day with its year: 二零二六年十一月二十四号.
 pub fn full_date(day: NaiveDate) -> Vec<Piece> {
     // The year's last digit stands before 年 and does not fall.
-    let mut pieces: Vec<_> = day.year().to_string().bytes().filter(u8::is_ascii_digit).map(|b| Piece::Digit(b - b'0')).collect();
+    let mut pieces: Vec<_> =
+        day.year().to_string().bytes().filter(u8::is_ascii_digit).map(|b| Piece::Digit(b - b'0')).collect();
     pieces.extend([Piece::Year, Piece::Month(small(day.month())), Piece::Day(small(day.day()))]);
     pieces
 }

@@ -81,7 +81,13 @@ impl Slots {
     }
 
     /// The case that these make.
-    pub(super) fn draft(&self, facts: &CaseFacts, origin: Origin, directory: &Directory, wall: DateTime<Utc>) -> CaseDraft {
+    pub(super) fn draft(
+        &self,
+        facts: &CaseFacts,
+        origin: Origin,
+        directory: &Directory,
+        wall: DateTime<Utc>,
+    ) -> CaseDraft {
         let kind = Kind::of_words(&self.words);
         let item = self.item.and_then(|id| directory.items.get(&id));
         let promise = Promise::new(item, kind, facts.received_at, &directory.calendar);

@@ -16,7 +16,12 @@ use crate::ids::{CaseNumber, PhoneNumber};
 const RING_BACK_MINUTES: i64 = 30;
 
 /// "Your matter is registered under …, I repeat …; it is with …; we promise an answer by …"
-pub(super) fn case_opened(directory: &Directory, number: CaseNumber, owner: PostId, due: chrono::NaiveDate) -> Vec<PromptId> {
+pub(super) fn case_opened(
+    directory: &Directory,
+    number: CaseNumber,
+    owner: PostId,
+    due: chrono::NaiveDate,
+) -> Vec<PromptId> {
     let mut out: Vec<PromptId> = vec![say::OPENED.into()];
     out.extend(case_number(number));
     out.push(say::OPENED_REPEAT.into());

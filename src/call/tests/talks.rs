@@ -1,0 +1,327 @@
+//! What is said and asked, call by call.
+
+use super::*;
+
+#[test]
+fn words_alone_open_the_case() {
+    let draft = check(
+        &[Say(PENSION), Say("对"), Say("对的"), Key('1')],
+        &[
+            MENU,
+            "readback.window window.7",
+            "readback.confirm",
+            "readback.place org.100",
+            "readback.confirm",
+            PHONE,
+            "readback.confirm",
+            "open Dialogue",
+            &told("owner.township", 10, 5, 1),
+            "goodbye",
+            "hang up flow",
+        ],
+    );
+    assert_eq!(draft.words, PENSION);
+    assert_eq!(draft.place, "我们住在高龙潭社区");
+    assert_eq!(draft.callback, PhoneNumber::parse("13812341234"));
+    assert_eq!(draft.owner, PostId(7));
+    assert_eq!(draft.promise, "5个工作日办结");
+    assert!(draft.received_at < draft.opened_at);
+}
+
+#[test]
+fn keys_alone_open_the_case() {
+    let draft = check(
+        &[Key('2'), Say("我要办退休"), Say("高龙坝四十二号"), Key('1'), Key('2'), Keys("13900001111"), Key('1')],
+        &[
+            MENU,
+            "say_request",
+            "dictate_place",
+            "readback.place d.4 d.2.end",
+            "readback.confirm",
+            PHONE,
+            "readback.confirm",
+            "readback.again key_phone",
+            "readback.phone d.yao d.3 d.9 pause d.0 d.0 d.0 d.0 pause d.yao d.yao d.yao d.yao.end",
+            "readback.confirm",
+            "open Dialogue",
+            &told("owner.district.2", 10, 5, 1),
+            "goodbye",
+            "hang up flow",
+        ],
+    );
+    assert_eq!(draft.window.map(|w| w.0), Some(2));
+    assert_eq!(draft.callback, PhoneNumber::parse("13900001111"));
+}
+
+#[test]
+fn a_person_is_a_recording_that_becomes_a_case() {
+    for asks in [Key('0'), Say("我要找人"), Say("转人工")] {
+        let draft = check(
+            &[asks, Say("请给我回电话"), Silent],
+            &[
+                MENU,
+                "person.none",
+                "beep",
+                "record.done",
+                "open Person",
+                &format!("{} callback.soon", told("owner.duty", 10, 5, 1)),
+                "goodbye",
+                "hang up flow",
+            ],
+        );
+        assert_eq!(draft.window, None);
+    }
+}
+
+#[test]
+fn out_of_hours_the_time_of_the_call_back_is_promised() {
+    let mut world = World::new(&[Key('0'), Say("请给我回电话")]);
+    world.wall = "2026-09-28T20:00:00+08:00".parse().expect("a moment");
+    world.run();
+    assert_eq!(world.log[4], "person.afterhours");
+    let told = &world.log[8];
+    assert!(told.ends_with("callback.promise tomorrow noon hour.12 callback.promise.tail"), "{told}");
+}
+
+#[test]
+fn three_silences_lead_to_a_recording() {
+    check(
+        &[Silent, Silent, Silent, Silent],
+        &[
+            MENU,
+            "nudge",
+            "nudge.key",
+            "silence.record",
+            "beep",
+            "record.done",
+            "open Recording",
+            &format!("{} callback.soon", told("owner.duty", 10, 5, 1)),
+            "goodbye",
+            "hang up flow",
+        ],
+    );
+}
+
+#[test]
+fn three_wrong_keys_lead_to_a_recording() {
+    check(
+        &[Key('A'), Key('B'), Key('C'), Say("我找不到窗口")],
+        &[
+            MENU,
+            &format!("wrong_key {MENU_AGAIN}"),
+            &format!("wrong_key {MENU_AGAIN}"),
+            "record.begin",
+            "beep",
+            "record.done",
+            "open Recording",
+            &format!("{} callback.soon", told("owner.duty", 10, 5, 1)),
+            "goodbye",
+            "hang up flow",
+        ],
+    );
+}
+
+#[test]
+fn twice_not_understood_leads_to_keys_thrice_to_a_recording() {
+    check(
+        &[Say("嗯哪"), Noise(2_000), Say("哦哟"), Say("……")],
+        &[
+            MENU,
+            "not_understood.1",
+            &format!("nudge.key {MENU_AGAIN}"),
+            "not_understood.2 record.begin",
+            "beep",
+            "record.done",
+            "open Recording",
+            &format!("{} callback.soon", told("owner.duty", 10, 5, 1)),
+            "goodbye",
+            "hang up flow",
+        ],
+    );
+}
+
+#[test]
+fn a_request_that_fits_no_window_is_kept() {
+    let draft = check(
+        &[Say("我家后面的水沟堵了很久了"), Key('8'), Say("大营社区"), Key('1')],
+        &[
+            MENU,
+            "thanks_words",
+            &format!("nudge.key {MENU_AGAIN}"),
+            // The words are known: only the place is asked for.
+            "dictate_place",
+            PHONE,
+            "readback.confirm",
+            "open Dialogue",
+            &told("owner.district.8", 10, 5, 1),
+            "goodbye",
+            "hang up flow",
+        ],
+    );
+    assert_eq!(draft.words, "我家后面的水沟堵了很久了");
+}
+
+#[test]
+fn a_late_recogniser_offers_keys_then_records() {
+    check(
+        &[SayBusy, SayBusy, Say("没办法")],
+        &[
+            MENU,
+            "degraded.speech",
+            MENU_AGAIN,
+            "trouble.sorry record.begin",
+            "beep",
+            "record.done",
+            "open Recording",
+            &format!("{} callback.soon", told("owner.duty", 10, 5, 1)),
+            "goodbye",
+            "hang up flow",
+        ],
+    );
+    // What is dictated needs no recogniser: the recording has it.
+    let draft = check(
+        &[Key('4'), SayBusy, SayBusy, Key('1')],
+        &[
+            MENU,
+            "say_request",
+            "thanks_words",
+            "dictate_place",
+            &format!("thanks_words {PHONE}"),
+            "readback.confirm",
+            "open Dialogue",
+            &told("owner.duty", 10, 5, 1),
+            "goodbye",
+            "hang up flow",
+        ],
+    );
+    assert_eq!(draft.words, "");
+}
+
+#[test]
+fn nine_speaks_slowly_from_then_on() {
+    let world = run(&[Key('9'), Say("慢一点"), HangUp]);
+    assert_eq!(world.log[3..8], [MENU, "slowly slower_on", "slowly ask menu", "slowly slower_on", "slowly ask menu"]);
+}
+
+#[test]
+fn star_goes_back() {
+    let world = run(&[Key('3'), Key('*'), Key('2'), Say("返回"), HangUp]);
+    let there_and_back = ["say_request", "back", MENU_AGAIN];
+    assert_eq!(world.log[4..7], there_and_back);
+    assert_eq!(world.log[7..10], there_and_back);
+}
+
+#[test]
+fn progress_by_number() {
+    let answer = ProgressAnswer {
+        state: crate::cases::State::Handling,
+        owner: PostId(3),
+        due_on: "2026-10-09".parse().expect("a date"),
+    };
+    let mut world = World::new(&[Key('#'), Keys("10000005#"), Keys("10000004#"), Say("再说一遍")]);
+    world.progress = Some(answer);
+    world.run();
+    let told = "progress.is state.handling case.owner owner.district.2 case.owner.tail case.due month.10 day.9 week.5 case.due.tail";
+    assert_eq!(
+        world.log[3..],
+        [MENU, "progress.ask", "progress.wrong_check", "look up 10000004", told, told, "goodbye", "hang up flow",]
+    );
+    assert_eq!(world.drafts, 0, "whoever only asks needs no case");
+}
+
+#[test]
+fn an_unknown_number_thrice_leads_to_a_recording() {
+    let world = run(&[Key('#'), Keys("10000004#"), Say("一零零零零零零四"), Keys("10000004#"), Say("我的编号查不到")]);
+    let asked = ["look up 10000004", "progress.unknown"];
+    assert_eq!(
+        world.log[5..],
+        [
+            asked[0],
+            asked[1],
+            asked[0],
+            asked[1],
+            asked[0],
+            "record.begin",
+            "beep",
+            "record.done",
+            "open Recording",
+            &format!("{} callback.soon", told("owner.duty", 10, 5, 1)),
+            "goodbye",
+            "hang up flow",
+        ]
+    );
+}
+
+#[test]
+fn a_lone_zero_is_a_person_even_where_numbers_are_keyed() {
+    let world = run(&[Key('#'), Key('0'), HangUpAt(Duration::from_secs(10))]);
+    assert_eq!(world.log[4..6], ["progress.ask", "person.none"]);
+}
+
+#[test]
+fn a_number_ends_with_hash_or_a_pause_and_star_begins_it_anew() {
+    let world = run(&[Key('#'), Keys("999*10000004"), HangUpAt(Duration::from_secs(40))]);
+    assert_eq!(world.log[4..6], ["progress.ask", "look up 10000004"]);
+}
+
+#[test]
+fn the_number_can_be_heard_again_but_not_for_ever() {
+    let world = run(&[
+        Say(PENSION),
+        Key('1'),
+        Key('1'),
+        Key('1'),
+        Say("再说一遍"),
+        Key('5'),
+        Key('9'),
+        Key('*'),
+        Say("没听清"),
+    ]);
+    let told = told("owner.township", 10, 5, 1);
+    let count = world.log.iter().filter(|l| l.contains(&told)).count();
+    assert_eq!(count, 4);
+    assert_eq!(world.drafts, 1);
+    assert_eq!(world.ended, Some(EndReason::Flow));
+}
+
+#[test]
+fn danger_is_answered_with_advice_first() {
+    let world = run(&[Say("楼上着火了"), HangUpAt(Duration::from_secs(10))]);
+    assert_eq!(world.log[4], "emergency.advice person.none");
+    assert_eq!(world.draft.expect("a case").words, "楼上着火了");
+    // A matter of a window goes on as one.
+    let world = run(&[Say("我爸晕倒住院了医保怎么报销"), HangUp]);
+    assert_eq!(world.log[4], "emergency.advice");
+    assert_eq!(world.log[5], "dictate_place");
+}
+
+#[test]
+fn a_field_found_wrong_thrice_leads_to_a_recording() {
+    let world = run(&[Say(PENSION), Key('2'), Key('2'), Key('2'), Key('2'), Key('2'), Key('2'), Key('2')]);
+    let again = world.log.iter().filter(|l| l.starts_with("readback.again")).count();
+    assert!(again >= 2, "{:?}", world.log);
+    assert_eq!(world.drafts, 1);
+}
+
+/// 0 reaches a person's recording from every state in which the caller is listened to (R3.3).
+#[test]
+fn zero_reaches_a_person_from_everywhere() {
+    let ways: [&[Do]; 9] = [
+        &[],
+        &[Key('2')],
+        &[Key('2'), Say("我要办退休手续")],
+        &[Say(PENSION)],
+        &[Say(PENSION), Key('1')],
+        &[Say(PENSION), Key('1'), Key('1')],
+        &[Say(PENSION), Key('1'), Key('1'), Key('2')],
+        &[Say(PENSION), Key('1'), Key('1'), Key('1')],
+        &[Key('#')],
+    ];
+    for way in ways {
+        let mut script = way.to_vec();
+        script.extend([Key('0'), Silent, Silent, Silent]);
+        let world = run(&script);
+        assert!(world.log.iter().any(|l| l == "person.none"), "{way:?}: {:?}", world.log);
+        assert_eq!(world.drafts, 1, "{way:?}");
+    }
+}

@@ -1,0 +1,157 @@
+//! What cuts what short, and how long is waited.
+
+use super::*;
+
+#[test]
+fn the_first_nudge_comes_after_ten_seconds_the_next_after_twenty() {
+    let mut world = World::new(&[]);
+    world.give(Input::Start);
+    world.give(Input::Answered);
+    let mut waits = Vec::new();
+    while waits.len() < 3 {
+        let before = world.now;
+        let waiting = world.playing.is_none();
+        world.step();
+        if waiting {
+            waits.push((world.now - before).as_secs());
+        }
+    }
+    assert_eq!(waits, [10, 20, 20]);
+}
+
+#[test]
+fn the_first_key_mutes_speech() {
+    let mut world = World::new(&[Key('#'), Key('1')]);
+    world.give(Input::Start);
+    world.give(Input::Answered);
+    while !world.script.is_empty() {
+        world.step();
+    }
+    // Talk while keying: no utterance, and the time between keys goes on running.
+    let due = world.call.poll_timeout();
+    world.give(Input::SpeechStarted { at: world.media_time() });
+    world.give(Input::SpeechEnded { at: world.media_time() });
+    assert_eq!(world.call.poll_timeout(), due);
+    for key in "0000004#".chars() {
+        world.give(Input::Digit { key, source: KeySource::Rtp });
+    }
+    assert_eq!(world.log.last().map(String::as_str), Some("progress.unknown"));
+}
+
+#[test]
+fn a_key_stops_a_prompt_at_once_and_its_speech_is_not_awaited() {
+    let world = run(&[KeyOver("welcome", '2'), HangUp]);
+    assert_eq!(world.log[3..6], [MENU, "stop", "say_request"]);
+    // An utterance that was under way is dropped.
+    let mut world = World::new(&[]);
+    world.give(Input::Start);
+    world.give(Input::Answered);
+    while world.playing.is_some() {
+        world.step();
+    }
+    world.give(Input::SpeechStarted { at: world.media_time() });
+    world.give(Input::Digit { key: '2', source: KeySource::Info });
+    world.give(Input::SpeechEnded { at: world.media_time() });
+    assert_eq!(world.log.last().map(String::as_str), Some("say_request"));
+    assert_eq!(world.call.last_ask, 0);
+}
+
+#[test]
+fn speech_of_a_quarter_second_stops_a_prompt_that_allows_it() {
+    let world = run(&[SayOver("welcome", 1_500, "医保报销要什么材料"), HangUp]);
+    assert_eq!(world.log[3..6], [MENU, "stop", "dictate_place"]);
+    // A click does not.
+    let world = run(&[SayOver("welcome", 40, ""), Key('2'), HangUp]);
+    assert_eq!(world.log[3..5], [MENU, "say_request"]);
+}
+
+#[test]
+fn who_speaks_into_the_end_of_a_prompt_is_heard_from_the_first_sound() {
+    let mut world = World::new(&[Key('2'), Say("我要办退休")]);
+    world.give(Input::Start);
+    world.give(Input::Answered);
+    // To the read-back of the place, which only a key stops.
+    while world.log.last().is_none_or(|l| l != "dictate_place") {
+        world.step();
+    }
+    let from = world.media_time();
+    world.hears.push_back(Ok("大营社区三号"));
+    world.give(Input::SpeechStarted { at: from });
+    world.idle_until(from + Duration::from_millis(100));
+    let (id, _, end) = world.playing.clone().expect("the question");
+    world.at(end);
+    world.playing = None;
+    world.give(Input::PlaybackDone { id, interrupted: false });
+    world.pass(Duration::from_secs(1));
+    world.give(Input::SpeechEnded { at: world.media_time() });
+    world.time_out();
+    assert_eq!(world.log.last().map(String::as_str), Some("readback.place d.3.end"));
+}
+
+#[test]
+fn a_pause_within_a_sentence_does_not_end_it() {
+    let mut world = World::new(&[]);
+    world.give(Input::Start);
+    world.give(Input::Answered);
+    while world.playing.is_some() {
+        world.step();
+    }
+    world.hears.push_back(Ok(PENSION));
+    let first = world.media_time();
+    world.give(Input::SpeechStarted { at: first });
+    world.pass(Duration::from_secs(1));
+    world.give(Input::SpeechEnded { at: world.media_time() });
+    world.pass(Duration::from_millis(700));
+    world.give(Input::Timeout);
+    assert_eq!(world.call.last_ask, 0);
+    world.give(Input::SpeechStarted { at: world.media_time() });
+    world.pass(Duration::from_secs(1));
+    world.give(Input::SpeechEnded { at: world.media_time() });
+    world.pass(Duration::from_millis(800));
+    world.give(Input::Timeout);
+    assert_eq!(world.call.last_ask, 1);
+    assert_eq!(world.log.last().map(String::as_str), Some("readback.window window.7"));
+}
+
+#[test]
+fn a_cough_is_no_answer_and_does_not_lengthen_the_wait() {
+    let mut world = World::new(&[Noise(300)]);
+    world.give(Input::Start);
+    world.give(Input::Answered);
+    while world.playing.is_some() {
+        world.step();
+    }
+    let due = world.call.poll_timeout();
+    world.step();
+    assert_eq!(world.call.last_ask, 1);
+    assert_eq!(world.call.poll_timeout(), due);
+    world.step();
+    assert_eq!(world.log.last().map(String::as_str), Some("nudge"));
+}
+
+#[test]
+fn nothing_cuts_the_notice_and_nothing_is_recorded_before_its_end() {
+    let mut world = World::new(&[]);
+    world.give(Input::Start);
+    world.give(Input::Answered);
+    world.give(Input::Digit { key: '0', source: KeySource::Rtp });
+    world.give(Input::SpeechStarted { at: Duration::ZERO });
+    world.pass(Duration::from_secs(2));
+    world.give(Input::SpeechEnded { at: world.media_time() });
+    world.give(Input::Timeout);
+    assert_eq!(world.log, ["answer", "notice"]);
+    world.step();
+    assert_eq!(world.log[2..], ["record", MENU]);
+}
+
+#[test]
+fn a_notice_that_cannot_be_played_ends_the_call_unrecorded() {
+    let mut world = World::new(&[]);
+    world.give(Input::Start);
+    world.give(Input::Answered);
+    for _ in 0..3 {
+        let (id, _, _) = world.playing.take().expect("the notice");
+        world.give(Input::PlaybackDone { id, interrupted: true });
+    }
+    assert_eq!(world.log, ["answer", "notice", "notice", "notice", "hang up error"]);
+}
