@@ -29,10 +29,12 @@ pub mod links;
 pub mod numbers;
 pub mod pool;
 pub mod postgres;
+pub mod read_calls;
+pub mod read_cases;
+pub mod read_office;
 pub mod records;
 mod secrets;
 pub mod seed;
-
 pub mod segments;
 pub mod sessions;
 mod shelf;

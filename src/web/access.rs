@@ -1,0 +1,226 @@
+//! Who may do what: roles, rights, and the guard that stands before every handler.
+//!
+//! A route without an entry in [`super::routes`] does not exist, and an entry without a right does not compile: refusal
+//! is the default. The guard knows people by their session cookie and programs by their bearer token, never both ways
+//! at once: pages take no tokens and the JSON interface takes no cookies, so no other site can make a browser use it.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Form, http};
+use axum_extra::extract::CookieJar;
+use axum_extra::extract::cookie::{Cookie, SameSite};
+use serde::Deserialize;
+
+use super::WebState;
+use super::error::WebError;
+use super::login::{Called, person, program};
+use super::page::percent;
+
+/// Longest body of a form, in bytes: a corrected text and its fields.
+const FORM_LIMIT: usize = 64 * 1024;
+
+/// What somebody is employed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// 坐席: answers, works on cases.
+    Operator,
+    /// 评估员: listens, judges, corrects transcripts.
+    Evaluator,
+    /// 管理员: runs the office and its accounts.
+    Admin,
+    /// 审计员: reads the audit trail and nothing else.
+    Auditor,
+}
+
+/// Something that a role may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Be logged in.
+    Enter,
+    /// Read calls and their transcripts, numbers masked.
+    SeeCalls,
+    /// Play or download a recording; each time is audited.
+    Listen,
+    /// Correct the text of a transcript.
+    CorrectWords,
+    /// Read cases, numbers masked.
+    SeeCases,
+    /// Correct, assign, move and close cases.
+    WorkCases,
+    /// See a whole telephone number; each time is audited.
+    Reveal,
+    /// See and disable accounts.
+    ManageUsers,
+    /// Read and check the audit trail.
+    SeeAudit,
+}
+
+/// How a route is guarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// For everybody, logged in or not; changes nothing.
+    Open,
+    /// A form for people who are not logged in; its token sits in a cookie.
+    OpenForm,
+    /// A page or a form for people with this right.
+    Page(Right),
+    /// A part of the JSON interface for programs whose user holds this right.
+    Api(Right),
+}
+
+/// Who sent a request.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// The user's key.
+    pub user: i64,
+    /// The user's name.
+    pub name: String,
+    /// What they are.
+    pub role: Role,
+    /// The token that their forms carry; empty for programs.
+    pub csrf: String,
+    /// Names the login session or the bearer token, for limits that are kept per visit.
+    pub visit: String,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Operator, Self::Evaluator, Self::Admin, Self::Auditor];
+
+    /// As stored.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Evaluator => "evaluator",
+            Self::Admin => "admin",
+            Self::Auditor => "auditor",
+        }
+    }
+
+    /// The role with this code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.code() == code)
+    }
+
+    /// Where they begin their work.
+    pub(super) fn start(self) -> &'static str {
+        match self {
+            Self::Operator | Self::Evaluator | Self::Admin => "/calls",
+            Self::Auditor => "/audit",
+        }
+    }
+}
+
+impl Right {
+    /// Whether `role` holds it. The auditor reads the trail that the others write and writes none themselves.
+    pub fn held_by(self, role: Role) -> bool {
+        use Role::{Admin, Auditor, Evaluator, Operator};
+        match self {
+            Self::Enter => true,
+            Self::SeeCalls | Self::Listen | Self::CorrectWords | Self::SeeCases => {
+                matches!(role, Operator | Evaluator | Admin)
+            }
+            Self::WorkCases | Self::Reveal => matches!(role, Operator | Admin),
+            Self::ManageUsers => matches!(role, Admin),
+            Self::SeeAudit => matches!(role, Auditor),
+        }
+    }
+}
+
+/// Stands before a handler: lets through who may, with the [`Visitor`] in the request's extensions. `reads` says that the
+/// route changes nothing; every other one needs the token of its form.
+pub(super) async fn guard(
+    State((state, access, reads)): State<(WebState, Access, bool)>,
+    request: Request,
+    next: Next,
+) -> Result<Response, WebError> {
+    let request = match access {
+        Access::Open => request,
+        Access::OpenForm => {
+            let cookies = CookieJar::from_headers(request.headers());
+            let expected = cookies.get(form_cookie(&state)).map(|c| c.value().to_owned());
+            with_token(request, expected.as_deref()).await?
+        }
+        Access::Page(right) => {
+            let visitor = person(&state, Called::of(&request)).await?;
+            let Some(visitor) = visitor else {
+                return if reads {
+                    let here = request.uri().path_and_query().map_or("/", |p| p.as_str());
+                    Ok(Redirect::to(&format!("/login?next={}", percent(here))).into_response())
+                } else {
+                    Err(WebError::FormOld)
+                };
+            };
+            if !right.held_by(visitor.role) {
+                return Err(WebError::Forbidden);
+            }
+            let csrf = visitor.csrf.clone();
+            let mut request = if reads { request } else { with_token(request, Some(&csrf)).await? };
+            request.extensions_mut().insert(visitor);
+            request
+        }
+        Access::Api(right) => {
+            let token = bearer(request.headers()).map(str::to_owned).ok_or(WebError::Unauthorised)?;
+            let visitor = program(&state, &token).await?.ok_or(WebError::Unauthorised)?;
+            if !right.held_by(visitor.role) {
+                return Err(WebError::Forbidden);
+            }
+            let mut request = request;
+            request.extensions_mut().insert(visitor);
+            request
+        }
+    };
+    Ok(next.run(request).await)
+}
+
+#[derive(Deserialize)]
+struct Token {
+    csrf: String,
+}
+
+/// The same request once the token in its form equals `expected`.
+async fn with_token(request: Request, expected: Option<&str>) -> Result<Request, WebError> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, FORM_LIMIT).await.map_err(|_| WebError::BadRequest { field: "body" })?;
+    let copy = Request::from_parts(parts.clone(), Body::from(body.clone()));
+    let Form(token) = Form::<Token>::from_request(copy, &()).await.map_err(|_| WebError::FormOld)?;
+    if !expected.is_some_and(|e| !e.is_empty() && same(e, &token.csrf)) {
+        return Err(WebError::FormOld);
+    }
+    Ok(http::Request::from_parts(parts, Body::from(body)))
+}
+
+/// Whether two secrets are equal, in a time that does not tell how far.
+fn same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+}
+
+/// The name of the cookie of a login session. The prefix makes browsers refuse one that another host or path set.
+pub(super) fn session_cookie(state: &WebState) -> &'static str {
+    if state.secure { "__Host-minxin" } else { "minxin" }
+}
+
+/// The name of the cookie with the token of a form before login.
+pub(super) fn form_cookie(state: &WebState) -> &'static str {
+    if state.secure { "__Host-minxin-form" } else { "minxin-form" }
+}
+
+/// A cookie that scripts cannot read and other sites cannot send.
+pub(super) fn cookie(state: &WebState, name: &'static str, value: String) -> Cookie<'static> {
+    Cookie::build((name, value)).path("/").http_only(true).same_site(SameSite::Strict).secure(state.secure).build()
+}
+
+/// A secret of 256 bits, in hex.
+pub(super) fn secret() -> String {
+    hex::encode(rand::random::<[u8; 32]>())
+}
+
+/// The bearer token of a request (RFC 6750 §2.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

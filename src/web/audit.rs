@@ -1,0 +1,93 @@
+//! The audit trail: who saw, heard and changed what.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::access::Right;
+use super::error::WebError;
+use super::page::{Page, render};
+use super::text::Text;
+use super::{WebState, form, mask, show, trail};
+use crate::store::read_office;
+
+/// Rows on one page.
+const PAGE_ROWS: i64 = 100;
+/// Digits of a hash that a row shows.
+const HASH_DIGITS: usize = 12;
+
+struct Row {
+    seq: i64,
+    at: String,
+    actor: String,
+    action: String,
+    object: String,
+    reason: String,
+    hash: String,
+}
+
+/// What checking the chain found.
+enum Verdict {
+    Whole { rows: i64 },
+    Broken { seq: i64 },
+}
+
+#[derive(Template)]
+#[template(path = "audit.html")]
+struct AuditPage {
+    page: Page,
+    t: &'static Text,
+    rows: Vec<Row>,
+    verdict: Option<Verdict>,
+    first: bool,
+    older: Option<String>,
+}
+
+/// From where to read.
+#[derive(Default, Deserialize)]
+pub(super) struct Asked {
+    before: Option<String>,
+}
+
+/// `GET /audit`.
+pub(super) async fn list(
+    State(state): State<WebState>,
+    Query(asked): Query<Asked>,
+    page: Page,
+) -> Result<Response, WebError> {
+    let before = form::number("before", asked.before.as_deref())?;
+    show_trail(&state, page, before, None).await
+}
+
+/// `POST /audit/check`: reads the whole chain and says whether it holds.
+pub(super) async fn check(State(state): State<WebState>, page: Page) -> Result<Response, WebError> {
+    let verdict = match trail::verify(&state).await? {
+        trail::Chain::Whole { rows } => Verdict::Whole { rows },
+        trail::Chain::Broken { seq } => Verdict::Broken { seq },
+    };
+    let page = Page { here: "/audit".to_owned(), ..page };
+    show_trail(&state, page, None, Some(verdict)).await
+}
+
+async fn show_trail(
+    state: &WebState,
+    page: Page,
+    before: Option<i64>,
+    verdict: Option<Verdict>,
+) -> Result<Response, WebError> {
+    let mut rows = read_office::audit(&state.pool, before, PAGE_ROWS + 1).await?;
+    let more = rows.len() > PAGE_ROWS as usize;
+    rows.truncate(PAGE_ROWS as usize);
+    let older = rows.last().filter(|_| more).map(|last| format!("/audit?before={}", last.seq));
+    let rows = rows.into_iter().map(|r| Row {
+        seq: r.seq,
+        at: show::exact(r.at),
+        actor: r.actor,
+        action: r.action,
+        object: r.object,
+        reason: mask::mask(&r.reason),
+        hash: r.hash.chars().take(HASH_DIGITS).collect(),
+    });
+    render(&AuditPage { t: page.lang.text(), rows: rows.collect(), verdict, first: before.is_none(), older, page })
+}

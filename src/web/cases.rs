@@ -1,0 +1,227 @@
+//! The inbox of cases.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Deserialize;
+
+use super::access::Right;
+use super::calls::{Choice, window_choices, window_name};
+use super::error::WebError;
+use super::page::{Page, render};
+use super::text::{Lang, Text};
+use super::{WebState, form, mask, show};
+use crate::cases::State as CaseState;
+use crate::clock;
+use crate::ids::CaseNumber;
+use crate::store::read_cases::{self, CaseFilter, CaseRow};
+use crate::store::read_office::{self, PostRow, WindowRow};
+
+/// Rows on one page.
+const PAGE_ROWS: i64 = 50;
+/// Characters of a summary that a row shows.
+const ABOUT_LIMIT: usize = 80;
+/// The filter's value for every state in which somebody still has to act.
+const OPEN: &str = "open";
+
+/// What a reader may ask for.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    state: Option<String>,
+    window: Option<String>,
+    owner: Option<String>,
+    overdue: Option<String>,
+    q: Option<String>,
+    before: Option<String>,
+}
+
+struct Row {
+    number: i64,
+    state: &'static str,
+    state_code: String,
+    kind: String,
+    window: Option<String>,
+    about: String,
+    place: String,
+    owner: String,
+    owner_org: String,
+    due: Due,
+    opened: String,
+    exact: String,
+}
+
+/// How a promise stands.
+pub(super) struct Due {
+    /// The last day.
+    pub day: String,
+    /// `late`, `soon`, `fine` or `done`.
+    pub tone: &'static str,
+    /// In words; empty once the case is closed.
+    pub words: String,
+}
+
+#[derive(Template)]
+#[template(path = "cases.html")]
+struct CasesPage {
+    page: Page,
+    t: &'static Text,
+    rows: Vec<Row>,
+    states: Vec<Choice>,
+    windows: Vec<Choice>,
+    owners: Vec<Owners>,
+    overdue: bool,
+    words: String,
+    filtered: bool,
+    first: bool,
+    older: Option<String>,
+}
+
+/// The posts of one organisation, as choices.
+pub(super) struct Owners {
+    /// The organisation.
+    pub org: String,
+    /// Its posts.
+    pub posts: Vec<Choice>,
+}
+
+/// `GET /cases`.
+pub(super) async fn list(
+    State(state): State<WebState>,
+    Query(asked): Query<Asked>,
+    page: Page,
+) -> Result<Response, WebError> {
+    let t = page.lang.text();
+    let text = |field: &Option<String>| form::text(field.as_deref()).unwrap_or_default().to_owned();
+    let (wanted, window, owner, words) = (text(&asked.state), text(&asked.window), text(&asked.owner), text(&asked.q));
+    // A whole case number among the words leads straight to the case.
+    if words.parse::<CaseNumber>().is_ok() {
+        return Ok(Redirect::to(&format!("/cases/{words}")).into_response());
+    }
+    if words.chars().count() > form::LINE_LIMIT {
+        return Err(WebError::BadRequest { field: "q" });
+    }
+    if !(wanted.is_empty() || wanted == OPEN || CaseState::from_code(&wanted).is_some()) {
+        return Err(WebError::BadRequest { field: "state" });
+    }
+    let now = clock::wall();
+    let overdue = form::text(asked.overdue.as_deref()).is_some();
+    let filter = CaseFilter {
+        state: form::text(Some(&wanted)).map(str::to_owned),
+        window: form::number("window", Some(&window))?,
+        owner: form::number("owner", Some(&owner))?,
+        due_before: overdue.then(|| show::day(now)),
+        words: form::text(Some(&words)).map(str::to_owned),
+        before: form::number("before", asked.before.as_deref())?,
+    };
+    let first = filter.before.is_none();
+    let mut cases = read_cases::cases(&state.pool, &filter, PAGE_ROWS + 1).await?;
+    let more = cases.len() > PAGE_ROWS as usize;
+    cases.truncate(PAGE_ROWS as usize);
+    let older = cases.last().filter(|_| more).map(|last| {
+        let before = last.number.to_string();
+        let overdue = if overdue { "1" } else { "" };
+        let fields = [
+            ("state", &*wanted),
+            ("window", &window),
+            ("owner", &owner),
+            ("overdue", overdue),
+            ("q", &words),
+            ("before", &before),
+        ];
+        format!("/cases{}", form::query(fields))
+    });
+    let windows = read_office::windows(&state.pool).await?;
+    let posts = read_office::posts(&state.pool).await?;
+    let open = Choice { value: OPEN.to_owned(), label: t.open_states.to_owned(), chosen: wanted == OPEN };
+    let states = CaseState::ALL.into_iter().map(|s| Choice {
+        value: s.code().to_owned(),
+        label: t.case_state(s).to_owned(),
+        chosen: wanted == s.code(),
+    });
+    render(&CasesPage {
+        t,
+        rows: cases.into_iter().map(|c| row(c, t, page.lang, &windows, now)).collect(),
+        states: std::iter::once(open).chain(states).collect(),
+        windows: window_choices(&windows, page.lang, &window),
+        owners: owners(posts, owner.parse().ok()),
+        filtered: overdue || [&wanted, &window, &owner, &words].iter().any(|f| !f.is_empty()),
+        overdue,
+        words,
+        first,
+        older,
+        page,
+    })
+}
+
+/// The posts as choices, by organisation.
+pub(super) fn owners(posts: Vec<PostRow>, chosen: Option<i64>) -> Vec<Owners> {
+    let mut owners: Vec<Owners> = Vec::new();
+    for post in posts {
+        let choice = Choice {
+            value: post.id.to_string(),
+            label: format!("{}（A {} / B {}）", post.title, post.a, post.b),
+            chosen: chosen == Some(post.id),
+        };
+        match owners.last_mut() {
+            Some(last) if last.org == post.org => last.posts.push(choice),
+            Some(_) | None => owners.push(Owners { org: post.org, posts: vec![choice] }),
+        }
+    }
+    owners
+}
+
+/// How a promise stands on `now`'s day in China.
+pub(super) fn due(due_on: NaiveDate, state: &str, now: DateTime<Utc>, t: &Text) -> Due {
+    let day = due_on.format("%Y-%m-%d").to_string();
+    if matches!(CaseState::from_code(state), Some(CaseState::Closed | CaseState::Archived)) {
+        return Due { day, tone: "done", words: String::new() };
+    }
+    match (due_on - show::day(now)).num_days() {
+        0 => Due { day, tone: "soon", words: t.due_today.to_owned() },
+        days @ 1.. => {
+            let tone = if days == 1 { "soon" } else { "fine" };
+            Due { day, tone, words: format!("{days} {}", t.days_left) }
+        }
+        days => Due { day, tone: "late", words: format!("{} {}", -days, t.days_over) },
+    }
+}
+
+fn row(case: CaseRow, t: &'static Text, lang: Lang, windows: &[WindowRow], now: DateTime<Utc>) -> Row {
+    let state = CaseState::from_code(&case.state);
+    Row {
+        number: case.number,
+        state: state.map_or("", |s| t.case_state(s)),
+        kind: t.kind(&case.kind).to_owned(),
+        window: case.window_code.and_then(|code| windows.iter().find(|w| w.code == code)).map(|w| window_name(w, lang)),
+        about: show::cut(&mask::mask(&case.summary), ABOUT_LIMIT),
+        place: mask::mask(&case.place),
+        owner: case.owner,
+        owner_org: case.owner_org,
+        due: due(case.due_on, &case.state, now, t),
+        opened: show::stamp(case.opened_at, now),
+        exact: show::exact(case.opened_at),
+        state_code: case.state,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promise_turns_amber_and_red_on_chinese_days() {
+        let now: DateTime<Utc> = "2026-11-24T16:30:00Z".parse().expect("a time"); // The 25th in China.
+        let t = Lang::Zh.text();
+        for (day, state, tone) in [
+            ("2026-11-24", "handling", "late"),
+            ("2026-11-25", "handling", "soon"),
+            ("2026-11-26", "handling", "soon"),
+            ("2026-11-27", "handling", "fine"),
+            ("2026-11-24", "closed", "done"),
+            ("2026-11-24", "archived", "done"),
+        ] {
+            assert_eq!(due(day.parse().expect("a day"), state, now, t).tone, tone, "{day} {state}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Every route with who may use it: the one place to read, and the one to change.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use super::access::Access::{self, Api, Open, OpenForm, Page};
+use super::access::Right::{CorrectWords, Enter, Listen, ManageUsers, Reveal, SeeAudit, SeeCalls, SeeCases, WorkCases};
+use super::{
+    WebState, access, api, assets, audit, call, calls, case, cases, login, openapi, probes, recording, stream, users,
+};
+
+/// One route.
+pub(super) struct Route {
+    pub method: Method,
+    pub path: &'static str,
+    pub access: Access,
+    handler: MethodRouter<WebState>,
+}
+
+/// The table. A path that does not stand here does not exist.
+pub(super) fn table() -> Vec<Route> {
+    vec![
+        // Machines.
+        get("/healthz", Open, probes::alive),
+        get("/readyz", Open, probes::ready),
+        get("/metrics", Open, probes::metrics),
+        get("/assets/{name}", Open, assets::file),
+        // Coming and going.
+        get("/login", Open, login::form),
+        post("/login", OpenForm, login::log_in),
+        get("/login/once", Open, login::once_form),
+        post("/login/once", OpenForm, login::once),
+        get("/language/{code}", Open, login::language),
+        post("/logout", Page(Enter), login::log_out),
+        get("/", Page(Enter), login::start),
+        // Calls.
+        get("/calls", Page(SeeCalls), calls::list),
+        get("/live/events", Page(SeeCalls), stream::events),
+        get("/calls/{id}", Page(SeeCalls), call::one),
+        post("/calls/{id}/reveal", Page(Reveal), call::reveal),
+        get("/calls/{id}/recording.wav", Page(Listen), recording::play),
+        get("/calls/{id}/peaks.json", Page(SeeCalls), recording::shape),
+        post("/calls/{id}/segments/{segment}", Page(CorrectWords), call::correct),
+        // Cases.
+        get("/cases", Page(SeeCases), cases::list),
+        get("/cases/{number}", Page(SeeCases), case::one),
+        post("/cases/{number}/reveal", Page(Reveal), case::reveal),
+        post("/cases/{number}/correct", Page(WorkCases), case::correct),
+        post("/cases/{number}/assign", Page(WorkCases), case::assign),
+        post("/cases/{number}/move", Page(WorkCases), case::move_on),
+        // The office.
+        get("/users", Page(ManageUsers), users::list),
+        post("/users/{id}/disabled", Page(ManageUsers), users::disable),
+        get("/audit", Page(SeeAudit), audit::list),
+        post("/audit/check", Page(SeeAudit), audit::check),
+        // Programs.
+        get("/api/v1/openapi.json", Open, openapi::document),
+        get("/api/v1/lines", Api(SeeCalls), api::lines),
+        get("/api/v1/calls", Api(SeeCalls), api::calls),
+        get("/api/v1/calls/{id}", Api(SeeCalls), api::call),
+        get("/api/v1/calls/{id}/transcript", Api(SeeCalls), api::transcript),
+        get("/api/v1/calls/{id}/recording.wav", Api(Listen), recording::download),
+        get("/api/v1/cases", Api(SeeCases), api::cases),
+        get("/api/v1/cases/{number}", Api(SeeCases), api::case),
+    ]
+}
+
+/// The routes with their guards.
+pub(super) fn router(state: &WebState) -> Router<WebState> {
+    table().into_iter().fold(Router::new(), |router, route| {
+        let reads = route.method == Method::GET;
+        let guard = from_fn_with_state((state.clone(), route.access, reads), access::guard);
+        router.route(route.path, route.handler.layer(guard))
+    })
+}
+
+fn get<H, T>(path: &'static str, access: Access, handler: H) -> Route
+where
+    H: Handler<T, WebState>,
+    T: 'static,
+{
+    Route { method: Method::GET, path, access, handler: on(MethodFilter::GET, handler) }
+}
+
+fn post<H, T>(path: &'static str, access: Access, handler: H) -> Route
+where
+    H: Handler<T, WebState>,
+    T: 'static,
+{
+    Route { method: Method::POST, path, access, handler: on(MethodFilter::POST, handler) }
+}

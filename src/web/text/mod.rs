@@ -1,0 +1,242 @@
+//! Every word that a page shows, one table per language. A word missing in one language does not compile.
+
+mod en;
+mod zh;
+
+use crate::cases::State;
+use crate::web::access::Role;
+
+/// The languages of the pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lang {
+    /// Chinese: the first language of the office.
+    #[default]
+    Zh,
+    /// English.
+    En,
+}
+
+impl Lang {
+    /// As in the cookie and in the address of the switch.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Zh => "zh",
+            Self::En => "en",
+        }
+    }
+
+    /// The language with this code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::Zh, Self::En].into_iter().find(|l| l.code() == code)
+    }
+
+    /// The words in this language.
+    pub fn text(self) -> &'static Text {
+        match self {
+            Self::Zh => &zh::TEXT,
+            Self::En => &en::TEXT,
+        }
+    }
+}
+
+macro_rules! table {
+    ($($word:ident),* $(,)?) => {
+        /// The words of the pages.
+        #[derive(Debug)]
+        pub struct Text {
+            /// The value of the `lang` attribute.
+            pub lang: &'static str,
+            /// The code of the other language.
+            pub other_lang: &'static str,
+            $(#[doc = concat!("`", stringify!($word), "`")] pub $word: &'static str,)*
+        }
+
+        #[cfg(test)]
+        impl Text {
+            fn words(&self) -> Vec<(&'static str, &'static str)> {
+                vec![$((stringify!($word), self.$word)),*]
+            }
+        }
+    };
+}
+
+table! {
+    // The frame.
+    product, tagline, skip, other_language, nav_calls, nav_cases, nav_users, nav_audit, log_out, theme_note,
+    // Log in.
+    log_in, name, password, log_in_hint, bad_login, locked, busy, once_title, once_text, once_button, once_bad,
+    // Lists.
+    filter, clear, all, line, window, date, number_suffix, number_suffix_hint, older, newest, from_start,
+    // Calls.
+    calls, live, live_none, live_lost, recent, calls_none, calls_none_filtered, caller, called, withheld, started, length,
+    state, about, case_, ringing, in_progress, unanswered, not_recorded, level_caller, level_gateway, caption,
+    // One call.
+    call, back_to_calls, recording, recording_none, recording_none_text, play, pause, speed, waveform, waveform_hint,
+    channel_caller, channel_gateway, transcript, transcript_none, transcript_waiting, transcript_failed, follow, way, way_none,
+    quality, quality_none, keys_pressed, save, cancel, correct, corrected, history, as_recognised, low_confidence, at,
+    facts, answered, ended, end_reason, codec, flow, sip_call_id, sha256, shortcuts, shortcut_play, shortcut_next,
+    shortcut_previous, shortcut_search, shortcut_edit, listened_note, linked_cases,
+    // What happened in a call.
+    ev_state, ev_prompt, ev_key, ev_heard, ev_asked, ev_case, ev_hold, ev_note,
+    // Why a call ended.
+    end_caller, end_flow, end_cancelled, end_no_rtp, end_max_duration, end_drain, end_error, end_crash,
+    // Figures of the engine.
+    q_packets, q_lost, q_late, q_concealed, q_jitter, q_mos, q_duplicate, q_sent, q_rtt, q_first_audio,
+    // Cases.
+    cases, cases_none, cases_none_filtered, open_states, owner, overdue, overdue_only, due, due_today, days_left, days_over,
+    words, words_hint, place, summary, opened, number,
+    // One case.
+    back_to_cases, words_recognised, summary_now, correct_summary, reason, reason_hint, move_to, assign, assign_to,
+    close_case, timeline, promise, received, callback, reveal, reveal_hint, revealed, from_call, origin, kind, item, village,
+    procedure, role_a, role_b, nothing_to_do, version_conflict, saved, required,
+    ck_opened, ck_moved, ck_assigned, ck_corrected, ck_noted, before, after, gateway,
+    origin_dialogue, origin_person, origin_recording, origin_abandoned, kind_enquiry, kind_request, kind_complaint,
+    // States.
+    st_received, st_assigned, st_accepted, st_handling, st_answered, st_follow_up, st_closed, st_archived,
+    // Users.
+    users, users_hint, role, last_seen, added, disabled, disable, enable, active, never, locked_until,
+    role_operator, role_evaluator, role_admin, role_auditor, you,
+    // Audit.
+    audit, audit_hint, audit_check, chain_whole, chain_broken, actor, action, object, audit_none, rows,
+    // Trouble.
+    not_found, not_found_text, forbidden, forbidden_text, bad_request, bad_request_text, unavailable, unavailable_text,
+    too_many, too_many_text, conflict, internal, internal_text, to_start, form_old,
+}
+
+impl Text {
+    /// A state of a case.
+    pub fn case_state(&self, state: State) -> &'static str {
+        match state {
+            State::Received => self.st_received,
+            State::Assigned => self.st_assigned,
+            State::Accepted => self.st_accepted,
+            State::Handling => self.st_handling,
+            State::Answered => self.st_answered,
+            State::FollowUp => self.st_follow_up,
+            State::Closed => self.st_closed,
+            State::Archived => self.st_archived,
+        }
+    }
+
+    /// A state by its stored code; a code of a later version shows as it is.
+    pub fn case_state_code<'a>(&self, code: &'a str) -> &'a str {
+        State::from_code(code).map_or(code, |state| self.case_state(state))
+    }
+
+    /// A role.
+    pub fn role(&self, role: Role) -> &'static str {
+        match role {
+            Role::Operator => self.role_operator,
+            Role::Evaluator => self.role_evaluator,
+            Role::Admin => self.role_admin,
+            Role::Auditor => self.role_auditor,
+        }
+    }
+
+    /// A role by its stored code.
+    pub fn role_code<'a>(&self, code: &'a str) -> &'a str {
+        Role::from_code(code).map_or(code, |role| self.role(role))
+    }
+
+    /// Why a call ended, by its stored code.
+    pub fn end_reason<'a>(&self, code: &'a str) -> &'a str {
+        match code {
+            "caller" => self.end_caller,
+            "flow" => self.end_flow,
+            "cancelled" => self.end_cancelled,
+            "no_rtp" => self.end_no_rtp,
+            "max_duration" => self.end_max_duration,
+            "drain" => self.end_drain,
+            "error" => self.end_error,
+            "crash" => self.end_crash,
+            other => other,
+        }
+    }
+
+    /// What happened in a call, by its stored code.
+    pub fn event<'a>(&self, code: &'a str) -> &'a str {
+        match code {
+            "state" => self.ev_state,
+            "prompt" => self.ev_prompt,
+            "key" => self.ev_key,
+            "heard" => self.ev_heard,
+            "asked" => self.ev_asked,
+            "case" => self.ev_case,
+            "hold" => self.ev_hold,
+            "note" => self.ev_note,
+            other => other,
+        }
+    }
+
+    /// What happened to a case, by its stored code.
+    pub fn case_event<'a>(&self, code: &'a str) -> &'a str {
+        match code {
+            "opened" => self.ck_opened,
+            "moved" => self.ck_moved,
+            "assigned" => self.ck_assigned,
+            "corrected" => self.ck_corrected,
+            "noted" => self.ck_noted,
+            other => other,
+        }
+    }
+
+    /// How a case came about, by its stored code.
+    pub fn origin<'a>(&self, code: &'a str) -> &'a str {
+        match code {
+            "dialogue" => self.origin_dialogue,
+            "person" => self.origin_person,
+            "recording" => self.origin_recording,
+            "abandoned" => self.origin_abandoned,
+            other => other,
+        }
+    }
+
+    /// What kind of request a case is, by its stored code.
+    pub fn kind<'a>(&self, code: &'a str) -> &'a str {
+        match code {
+            "enquiry" => self.kind_enquiry,
+            "request" => self.kind_request,
+            "complaint" => self.kind_complaint,
+            other => other,
+        }
+    }
+
+    /// One of the audio engine's figures, by its key in the record; `None` for a figure that pages do not name.
+    pub fn figure(&self, key: &str) -> Option<&'static str> {
+        Some(match key {
+            "packets" | "packets_received" => self.q_packets,
+            "packets_sent" => self.q_sent,
+            "lost" => self.q_lost,
+            "late" => self.q_late,
+            "duplicate" => self.q_duplicate,
+            "concealed_ms" => self.q_concealed,
+            "jitter_ms" => self.q_jitter,
+            "rtt_ms" => self.q_rtt,
+            "first_audio_ms" => self.q_first_audio,
+            "mos" => self.q_mos,
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_said_in_both_languages() {
+        for lang in [Lang::Zh, Lang::En] {
+            for (word, said) in lang.text().words() {
+                assert!(!said.trim().is_empty(), "{word} in {lang:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn english_holds_no_chinese() {
+        for (word, said) in Lang::En.text().words() {
+            let chinese = said.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+            assert!(!chinese || matches!(word, "other_language" | "product"), "{word}: {said}");
+        }
+    }
+}
