@@ -3,6 +3,9 @@
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgPool};
 
+use super::secrets;
+use super::sessions::{ABSOLUTE_MAX, IDLE_MAX, LoginSession};
+
 /// One of the eight windows.
 #[derive(Clone, Debug, FromRow)]
 pub struct WindowRow {
@@ -107,4 +110,26 @@ pub async fn audit(pool: &PgPool, before: Option<i64>, limit: i64) -> Result<Vec
     .bind(limit)
     .fetch_all(pool)
     .await
+}
+
+/// The session that holds this token at `now`, without counting the request as use: for what a page asks by itself.
+pub async fn login_session(
+    pool: &PgPool,
+    token: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<LoginSession>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT s.user_id, u.name, u.role, s.csrf FROM login_sessions s JOIN users u ON u.id = s.user_id
+         WHERE s.token_sha256 = $1 AND s.created_at > $2 AND s.seen_at > $3 AND NOT u.disabled",
+    )
+    .bind(secrets::hash(token))
+    .bind(now - ABSOLUTE_MAX)
+    .bind(now - IDLE_MAX)
+    .fetch_optional(pool)
+    .await
+}
+
+/// The name of a user.
+pub async fn user_name(pool: &PgPool, id: i64) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT name FROM users WHERE id = $1").bind(id).fetch_optional(pool).await
 }

@@ -19,22 +19,10 @@ use super::WebState;
 use super::error::WebError;
 use super::login::{Called, person, program};
 use super::page::percent;
+use crate::store::users::Role;
 
 /// Longest body of a form, in bytes: a corrected text and its fields.
 const FORM_LIMIT: usize = 64 * 1024;
-
-/// What somebody is employed for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// 坐席: answers, works on cases.
-    Operator,
-    /// 评估员: listens, judges, corrects transcripts.
-    Evaluator,
-    /// 管理员: runs the office and its accounts.
-    Admin,
-    /// 审计员: reads the audit trail and nothing else.
-    Auditor,
-}
 
 /// Something that a role may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,35 +71,15 @@ pub struct Visitor {
     pub role: Role,
     /// The token that their forms carry; empty for programs.
     pub csrf: String,
-    /// Names the login session or the bearer token, for limits that are kept per visit.
+    /// Names the login session, for what is kept per visit; empty for programs.
     pub visit: String,
 }
 
-impl Role {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Operator, Self::Evaluator, Self::Admin, Self::Auditor];
-
-    /// As stored.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Operator => "operator",
-            Self::Evaluator => "evaluator",
-            Self::Admin => "admin",
-            Self::Auditor => "auditor",
-        }
-    }
-
-    /// The role with this code.
-    pub fn from_code(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|r| r.code() == code)
-    }
-
-    /// Where they begin their work.
-    pub(super) fn start(self) -> &'static str {
-        match self {
-            Self::Operator | Self::Evaluator | Self::Admin => "/calls",
-            Self::Auditor => "/audit",
-        }
+/// Where a role begins its work.
+pub(super) fn start(role: Role) -> &'static str {
+    match role {
+        Role::Operator | Role::Evaluator | Role::Admin => "/calls",
+        Role::Auditor => "/audit",
     }
 }
 

@@ -9,7 +9,8 @@ use super::access::Right;
 use super::error::WebError;
 use super::page::{Page, render};
 use super::text::Text;
-use super::{WebState, form, mask, show, trail};
+use super::{WebState, form, mask, show};
+use crate::store::audit::{self, Verdict};
 use crate::store::read_office;
 
 /// Rows on one page.
@@ -25,12 +26,6 @@ struct Row {
     object: String,
     reason: String,
     hash: String,
-}
-
-/// What checking the chain found.
-enum Verdict {
-    Whole { rows: i64 },
-    Broken { seq: i64 },
 }
 
 #[derive(Template)]
@@ -62,10 +57,7 @@ pub(super) async fn list(
 
 /// `POST /audit/check`: reads the whole chain and says whether it holds.
 pub(super) async fn check(State(state): State<WebState>, page: Page) -> Result<Response, WebError> {
-    let verdict = match trail::verify(&state).await? {
-        trail::Chain::Whole { rows } => Verdict::Whole { rows },
-        trail::Chain::Broken { seq } => Verdict::Broken { seq },
-    };
+    let verdict = audit::verify(&state.pool, None).await?;
     let page = Page { here: "/audit".to_owned(), ..page };
     show_trail(&state, page, None, Some(verdict)).await
 }

@@ -12,9 +12,11 @@ use super::cases::{Due, Owners, due, owners};
 use super::error::WebError;
 use super::page::{Page, render};
 use super::text::Text;
-use super::{WebState, form, mask, show, trail, writes};
+use super::writes::{self, Shown};
+use super::{WebState, form, mask, show, trail};
 use crate::cases::State as CaseState;
 use crate::clock;
+use crate::directory::PostId;
 use crate::ids::CaseNumber;
 use crate::store::read_cases::{self, CaseDetail, CaseEventRow};
 use crate::store::read_office;
@@ -137,11 +139,8 @@ pub(super) async fn move_on(
     let to = CaseState::from_code(&asked.to).ok_or(WebError::BadRequest { field: "to" })?;
     let reason = form::needed("reason", &asked.reason, form::LINE_LIMIT)?;
     let case = find(&state, &number).await?;
-    // A move that the page no longer offers means that somebody else moved it: the version check says so.
-    if !CaseState::from_code(&case.state).is_some_and(|from| from.may_become(to)) {
-        return Err(WebError::Conflict);
-    }
-    writes::move_case(&state, &visitor, case_number(&case)?, asked.version, to, &reason).await?;
+    let shown = Shown { number: case_number(&case)?, version: asked.version, reason: &reason };
+    writes::move_case(&state, &visitor, shown, to).await?;
     Ok(back(&case))
 }
 
@@ -163,7 +162,8 @@ pub(super) async fn assign(
     let reason = form::needed("reason", &asked.reason, form::LINE_LIMIT)?;
     let case = find(&state, &number).await?;
     if case.owner_post_id != asked.post {
-        writes::assign_case(&state, &visitor, case_number(&case)?, asked.version, asked.post, &reason).await?;
+        let shown = Shown { number: case_number(&case)?, version: asked.version, reason: &reason };
+        writes::assign_case(&state, &visitor, shown, PostId(asked.post)).await?;
     }
     Ok(back(&case))
 }
@@ -186,7 +186,8 @@ pub(super) async fn correct(
     let case = find(&state, &number).await?;
     let summary = mask::restore(&summary, &case.summary);
     if summary != case.summary {
-        writes::correct_case(&state, &visitor, case_number(&case)?, asked.version, &summary).await?;
+        let shown = Shown { number: case_number(&case)?, version: asked.version, reason: "" };
+        writes::correct_case(&state, &visitor, shown, &summary).await?;
     }
     Ok(back(&case))
 }

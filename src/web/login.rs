@@ -11,27 +11,17 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
-use chrono::TimeDelta;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
-use super::access::{Right, Role, Visitor, cookie, form_cookie, secret, session_cookie};
+use super::access::{self, Right, Visitor, cookie, form_cookie, secret, session_cookie};
 use super::error::WebError;
 use super::page::{LANG_COOKIE, Page, own_path, render};
 use super::text::{Lang, Text};
 use super::{WebState, trail};
 use crate::clock;
-use crate::store::desk::{self, Known};
+use crate::store::{links, read_office, sessions, tokens, users};
 
-/// A login session ends after this long without a request of its person.
-pub(super) const IDLE: TimeDelta = TimeDelta::minutes(30);
-/// A login session ends after this long in any case.
-pub(super) const ABSOLUTE: TimeDelta = TimeDelta::hours(12);
-/// Wrong passwords in a row that lock an account.
-const BAD_LOGINS: i16 = 5;
-/// How long it stays locked.
-const LOCKED_FOR: TimeDelta = TimeDelta::minutes(15);
 /// Passwords checked at once: each takes a core and 19 MiB for some tens of milliseconds.
 pub(super) const CHECKS_AT_ONCE: usize = 2;
 /// How long a login waits for its turn to be checked before it is told to come back.
@@ -72,7 +62,7 @@ pub(super) struct Next {
 
 /// `GET /`: where each role begins.
 pub(super) async fn start(Extension(visitor): Extension<Visitor>) -> Redirect {
-    Redirect::to(visitor.role.start())
+    Redirect::to(access::start(visitor.role))
 }
 
 /// `GET /login`.
@@ -104,7 +94,7 @@ pub(super) async fn log_in(
     let next = own_path(given.next.as_deref()).to_owned();
     let page = Page { here: "/login".to_owned(), ..page };
     let now = clock::wall();
-    let account = desk::account(&state.pool, &given.name).await?;
+    let account = users::by_name(&state.pool, &given.name).await?;
     let turn = timeout(CHECK_WAIT, state.password_checks.clone().acquire_owned()).await;
     let Ok(Ok(turn)) = turn else {
         return login_page(&state, cookies, page, next, Some((StatusCode::TOO_MANY_REQUESTS, t.busy)));
@@ -119,17 +109,19 @@ pub(super) async fn log_in(
     let Some(account) = account.filter(|a| !a.disabled) else {
         return login_page(&state, cookies, page, next, Some((StatusCode::UNAUTHORIZED, t.bad_login)));
     };
-    if account.locked_until.is_some_and(|until| now < until) {
+    if !account.may_log_in(now) {
         return login_page(&state, cookies, page, next, Some((StatusCode::UNAUTHORIZED, t.locked)));
     }
     let object = format!("user/{}", account.name);
     if !right {
-        let locked = desk::bad_login(&state.pool, account.id, BAD_LOGINS, now + LOCKED_FOR).await?;
+        users::login_failed(&state.pool, account.id, now).await?;
+        let locked = !users::by_name(&state.pool, &account.name).await?.is_some_and(|a| a.may_log_in(now));
         let action = if locked { "lock" } else { "bad_login" };
-        desk::audit(&state.pool, now, &account.name, action, &object, "").await?;
+        trail::write(&state, &account.name, action, &object, "").await?;
         let words = if locked { t.locked } else { t.bad_login };
         return login_page(&state, cookies, page, next, Some((StatusCode::UNAUTHORIZED, words)));
     }
+    users::login_succeeded(&state.pool, account.id).await?;
     let cookies = enter(&state, cookies, account.id, &account.name, "").await?;
     Ok((cookies, Redirect::to(&next)).into_response())
 }
@@ -158,13 +150,12 @@ pub(super) async fn once(
     Form(link): Form<Link>,
 ) -> Result<Response, WebError> {
     let t = page.lang.text();
-    match desk::use_link(&state.pool, &digest(&link.token), clock::wall()).await? {
-        Some(account) => {
-            let cookies = enter(&state, cookies, account.id, &account.name, "link").await?;
-            Ok((cookies, Redirect::to("/")).into_response())
-        }
-        None => once_page(&state, cookies, page, String::new(), Some(t.once_bad)),
-    }
+    let Some(user) = links::redeem(&state.pool, &link.token, clock::wall()).await? else {
+        return once_page(&state, cookies, page, String::new(), Some(t.once_bad));
+    };
+    let name = read_office::user_name(&state.pool, user).await?.ok_or(WebError::NotFound)?;
+    let cookies = enter(&state, cookies, user, &name, "link").await?;
+    Ok((cookies, Redirect::to("/")).into_response())
 }
 
 /// `POST /logout`.
@@ -173,7 +164,9 @@ pub(super) async fn log_out(
     Extension(visitor): Extension<Visitor>,
     cookies: CookieJar,
 ) -> Result<Response, WebError> {
-    desk::close_session(&state.pool, &visitor.visit).await?;
+    if let Some(token) = cookies.get(session_cookie(&state)) {
+        sessions::delete(&state.pool, token.value()).await?;
+    }
     trail::append(&state, &visitor, "logout", &format!("user/{}", visitor.name), "").await?;
     let gone = Cookie::build((session_cookie(&state), "")).path("/").secure(state.secure).build();
     Ok((cookies.remove(gone), Redirect::to("/login")).into_response())
@@ -219,29 +212,25 @@ impl Called {
 /// The person whose login session the request's cookie names.
 pub(super) async fn person(state: &WebState, called: Called) -> Result<Option<Visitor>, WebError> {
     let Some(cookie) = called.cookies.get(session_cookie(state)) else { return Ok(None) };
-    let visit = digest(cookie.value());
-    let known = desk::session(&state.pool, &visit, clock::wall(), IDLE, ABSOLUTE, called.by_person).await?;
-    Ok(known.and_then(|k| visitor(k, visit)))
+    let now = clock::wall();
+    let session = if called.by_person {
+        sessions::touch(&state.pool, cookie.value(), now).await?
+    } else {
+        read_office::login_session(&state.pool, cookie.value(), now).await?
+    };
+    Ok(session.map(|s| Visitor { user: s.user_id, name: s.name, role: s.role, visit: s.csrf.clone(), csrf: s.csrf }))
 }
 
-/// The user whose bearer token the request carries (RFC 6750 §2.1).
+/// The user whose bearer token this is (RFC 6750 §2.1).
 pub(super) async fn program(state: &WebState, token: &str) -> Result<Option<Visitor>, WebError> {
-    let visit = digest(token);
-    let known = desk::token(&state.pool, &visit).await?;
-    Ok(known.and_then(|k| visitor(k, visit)))
-}
-
-fn visitor(known: Known, visit: String) -> Option<Visitor> {
-    let role = Role::from_code(&known.role)?;
-    Some(Visitor { user: known.id, name: known.name, role, csrf: known.csrf, visit })
+    let user = tokens::user(&state.pool, token).await?;
+    Ok(user.map(|u| Visitor { user: u.id, name: u.name, role: u.role, csrf: String::new(), visit: String::new() }))
 }
 
 async fn enter(state: &WebState, cookies: CookieJar, user: i64, name: &str, how: &str) -> Result<CookieJar, WebError> {
-    let token = secret();
-    let now = clock::wall();
-    desk::audit(&state.pool, now, name, "login", &format!("user/{name}"), how).await?;
-    desk::open_session(&state.pool, user, &digest(&token), &secret(), now).await?;
-    Ok(cookies.add(cookie(state, session_cookie(state), token)))
+    trail::write(state, name, "login", &format!("user/{name}"), how).await?;
+    let session = sessions::create(&state.pool, user, clock::wall()).await?;
+    Ok(cookies.add(cookie(state, session_cookie(state), session.token)))
 }
 
 fn login_page(
@@ -275,11 +264,6 @@ fn form_token(state: &WebState, cookies: CookieJar) -> (CookieJar, String) {
     let name = form_cookie(state);
     let token = cookies.get(name).map(|c| c.value().to_owned()).filter(|t| t.len() == 64).unwrap_or_else(secret);
     (cookies.add(cookie(state, name, token.clone())), token)
-}
-
-/// What is stored of a secret: whoever reads the database cannot log in with it.
-fn digest(secret: &str) -> String {
-    hex::encode(Sha256::digest(secret.as_bytes()))
 }
 
 fn fits(hash: &str, password: &str) -> bool {

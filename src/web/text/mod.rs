@@ -4,7 +4,7 @@ mod en;
 mod zh;
 
 use crate::cases::State;
-use crate::web::access::Role;
+use crate::store::users::Role;
 
 /// The languages of the pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
