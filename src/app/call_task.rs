@@ -175,7 +175,8 @@ impl Conversation {
             tracing::error!(call = %self.id, "the store takes long over a case of an ended call");
             self.jobs.detach_all();
         }
-        let spoken = self.spoken.finish(self.since_answer());
+        let ended = self.since_answer();
+        let spoken = self.spoken.finish(ended);
         End { reason, summary: self.media.close().await, spoken }
     }
 

@@ -83,7 +83,6 @@ impl Gateway {
         for line in &config.lines {
             shared.profiles.of(line, &voice, &shared.store).context("no call can be taken")?;
         }
-        std::thread::Builder::new().name("slow-prompts".into()).spawn(move || voice.prepare_slow())?;
 
         let (endpoint, incoming) = sip::start(sip_config(&config)).await?;
         let endpoint = Arc::new(endpoint);

@@ -27,7 +27,7 @@ pub struct Voice {
 struct Recorded {
     pcm: Vec<i16>,
     plain: Arc<Clip>,
-    /// Made when first asked for, or by [`Voice::prepare_slow`].
+    /// Made when first asked for, in some milliseconds.
     slow: OnceLock<Arc<Clip>>,
 }
 
@@ -60,12 +60,6 @@ impl Voice {
         prompts.iter().filter_map(clip).collect()
     }
 
-    /// Makes every slow rendering, which takes some seconds of one core; until then each is made when first asked for.
-    pub fn prepare_slow(&self) {
-        for recorded in self.clips.values() {
-            recorded.slow();
-        }
-    }
 }
 
 impl Recorded {

@@ -109,7 +109,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             packets_sent: talk.quality.packets_sent,
             packets_received: talk.quality.packets_received,
             packets_lost: talk.quality.lost,
-            jitter_ms: talk.quality.jitter_ms,
+            jitter_ms: f64::from(talk.quality.jitter_ms),
             digits: talk.digits,
         },
     };
