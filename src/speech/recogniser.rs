@@ -1,0 +1,35 @@
+//! What stands between the rules of this module and an engine that turns sound into text. Whisper is one; others fit.
+
+use super::guard::Candidate;
+
+/// An engine with its model loaded; each worker thread asks it for a recogniser of its own.
+pub trait Engine: Send + Sync {
+    /// A recogniser for the calling thread.
+    ///
+    /// # Errors
+    /// When there is no memory for another one.
+    fn recogniser(&self) -> Result<Box<dyn Recogniser>, RecogniseError>;
+}
+
+/// Recognises one utterance at a time. The same audio gives the same text.
+pub trait Recogniser {
+    /// The text of `pcm_16k`, which is at full scale at one, at least [`SHORTEST`](super::utterance::SHORTEST_16K) and at most
+    /// [`LONGEST`](super::utterance::LONGEST) long. What comes back has not been judged yet.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn recognise(&mut self, pcm_16k: &[f32]) -> Result<Vec<Candidate>, RecogniseError>;
+}
+
+/// Why an engine failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RecogniseError {
+    #[error("cannot load the speech model {path}")]
+    Load { path: String, source: whisper_rs::WhisperError },
+    #[error("{path} is an English-only model")]
+    EnglishOnly { path: String },
+    #[error("no memory for another recogniser")]
+    State(#[source] whisper_rs::WhisperError),
+    #[error("recognition failed")]
+    Run(#[source] whisper_rs::WhisperError),
+}
