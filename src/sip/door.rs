@@ -12,8 +12,9 @@ use super::front::{self, Framing, Gate, Verdict};
 use super::message::Message;
 use super::registry::{CallRate, Counters, Registry};
 use super::reply::Reply;
-use crate::network::Network;
+use super::wire;
 use crate::clock::{monotonic, wall};
+use crate::network::Network;
 
 /// Retry-After when calls are turned away for want of capacity: a trunk tries its other route meanwhile.
 const RETRY_OVER_CAPACITY_S: u64 = 5;
@@ -104,6 +105,10 @@ impl Gate for Door {
 
     fn knows(&self, call_id: &str) -> bool {
         self.registry.knows(call_id, monotonic())
+    }
+
+    fn readable(&self, message: &[u8]) -> bool {
+        wire::readable(message)
     }
 
     fn draining(&self) -> Option<Reply> {

@@ -268,10 +268,7 @@ async fn listen_udp(
 impl Core {
     /// The port that a new connection to us would come to, for the transport of `connection`.
     pub(super) fn bound(&self, connection: &SipConnection) -> Option<SocketAddr> {
-        match connection.transport() {
-            Transport::Tcp => self.tcp,
-            _ => self.udp.as_ref().map(|(_, addr)| *addr),
-        }
+        if connection.transport() == Transport::Tcp { self.tcp } else { self.udp.as_ref().map(|(_, addr)| *addr) }
     }
 }
 

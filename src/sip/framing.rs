@@ -69,10 +69,11 @@ mod tests {
             for piece in data.chunks(size) {
                 buf.extend_from_slice(piece);
                 loop {
-                    match next(&mut buf) {
-                        Frame::Incomplete => break,
-                        frame => frames.push(frame),
+                    let frame = next(&mut buf);
+                    if frame == Frame::Incomplete {
+                        break;
                     }
+                    frames.push(frame);
                     assert!(frames.len() <= expected.len(), "{frames:?}");
                 }
             }

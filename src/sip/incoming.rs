@@ -42,7 +42,7 @@ const PRACK_TIME: Duration = Duration::from_secs(32);
 pub struct IncomingCall {
     /// The Call-ID of the signalling.
     pub sip_call_id: String,
-    /// Who calls: P-Asserted-Identity (RFC 3325), else From; `None` when withheld or no number.
+    /// Who calls: P-Asserted-Identity (RFC 3325), else From; `None` when withheld (RFC 3323) or no number.
     pub caller: Option<PhoneNumber>,
     /// The user part of the Request-URI, by which the line is chosen.
     pub called: String,
@@ -325,19 +325,25 @@ impl Early {
     async fn serve(&mut self, mut transaction: Transaction) -> bool {
         let request = &transaction.original;
         let ordered = self.state.in_order(request);
-        let (status, over) = match request.method {
-            _ if !ordered => (500, false),
-            Method::Bye => (200, true),
-            Method::PRack if self.reliable.is_some() && self.acknowledges(request) => {
-                self.reliable = None;
-                (200, false)
-            }
-            Method::PRack => (481, false),
+        let is = |method| request.method == method;
+        let (status, over) = if !ordered {
+            (500, false)
+        } else if is(Method::Bye) {
+            (200, true)
+        } else if is(Method::PRack) {
+            let acknowledged = self.reliable.is_some() && self.acknowledges(request);
+            (if acknowledged { 200 } else { 481 }, false)
+        } else if is(Method::Update) && offer(request).is_some() {
             // An offer before the answer to the first one is out of turn (RFC 3311 §5.2).
-            Method::Update if offer(request).is_some() => (500, false),
-            Method::Update | Method::Info => (200, false),
-            _ => (491, false),
+            (500, false)
+        } else if is(Method::Update) || is(Method::Info) {
+            (200, false)
+        } else {
+            (491, false)
         };
+        if is(Method::PRack) && status == 200 {
+            self.reliable = None;
+        }
         let retry = if status == 500 { vec![("Retry-After", "1".to_owned())] } else { Vec::new() };
         if let Err(error) = transaction.reply_with(wire::status_code(status), wire::headers(retry), None).await {
             tracing::debug!(%error, status, "cannot answer a request");
@@ -438,6 +444,12 @@ fn caller(request: &Request) -> Option<PhoneNumber> {
         let uri = NameAddr::parse(value)?.uri;
         PhoneNumber::parse(&Uri::parse(uri).ok()?.user_name()?)
     };
+    let withheld = wire::all(request, "Privacy")
+        .flat_map(|value| value.split(';'))
+        .any(|kind| ["id", "user", "header"].iter().any(|withheld| kind.trim().eq_ignore_ascii_case(withheld)));
+    if withheld {
+        return None;
+    }
     wire::all(request, "P-Asserted-Identity")
         .flat_map(list)
         .find_map(number)

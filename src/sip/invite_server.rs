@@ -59,13 +59,13 @@ async fn drive(mut transaction: Transaction, events: mpsc::Sender<InviteEvent>) 
     let mut acked = false;
     while let Some(message) = transaction.receive().await {
         let SipMessage::Request(request) = message else { continue };
-        let event = match request.method {
-            Method::Cancel => InviteEvent::Cancelled,
-            Method::Ack => {
-                acked = true;
-                InviteEvent::Acked(Box::new(request))
-            }
-            _ => continue,
+        let event = if request.method == Method::Ack {
+            acked = true;
+            InviteEvent::Acked(Box::new(request))
+        } else if request.method == Method::Cancel {
+            InviteEvent::Cancelled
+        } else {
+            continue;
         };
         // Full only when the call's task no longer listens.
         drop(events.try_send(event));

@@ -200,7 +200,7 @@ impl Leg {
     }
 
     /// A request within the dialog.
-    async fn serve(&mut self, mut transaction: Transaction) -> Next {
+    async fn serve(&mut self, transaction: Transaction) -> Next {
         let request = &transaction.original;
         let from_tag =
             wire::field(request, "From").and_then(NameAddr::parse).and_then(|from| from.tag().map(str::to_owned));
@@ -210,45 +210,40 @@ impl Leg {
         if !self.state.in_order(request) {
             return answer(transaction, Reply::new(500).with("Retry-After", "1")).await;
         }
-        match request.method {
-            Method::Bye => {
-                answer(transaction, Reply::new(200)).await;
-                if let Some(done) = self.hanging_up.take().and_then(|hang_up| hang_up.done) {
-                    let _ = done.send(());
-                }
-                Next::Over(EndReason::PeerHungUp)
+        let is = |method| request.method == method;
+        if is(Method::Bye) {
+            answer(transaction, Reply::new(200)).await;
+            if let Some(done) = self.hanging_up.take().and_then(|hang_up| hang_up.done) {
+                let _ = done.send(());
             }
-            Method::Invite | Method::Update if self.unacked.is_some() && self.early.is_none() && !self.asking => {
+            Next::Over(EndReason::PeerHungUp)
+        } else if is(Method::Invite) || is(Method::Update) {
+            if self.unacked.is_some() && self.early.is_none() && !self.asking {
                 self.early = Some((transaction, monotonic() + ACK_TIME));
-                Next::GoOn
+                return Next::GoOn;
             }
-            Method::Invite | Method::Update => self.renegotiate(transaction).await,
-            Method::Info => {
-                let digit = info_digit(wire::field(request, "Content-Type"), &request.body);
-                // An INFO without a body asks only whether we are there (RFC 2976 §2.2); one we cannot read is 400.
-                let status = if request.body.is_empty() || digit.is_some() { 200 } else { 400 };
-                if let Some(digit) = digit.filter(|_| !request.body.is_empty()) {
-                    self.tell(DialogEvent::Digit { key: digit.key, duration: digit.duration });
-                }
-                answer(transaction, Reply::new(status)).await
+            self.renegotiate(transaction).await
+        } else if is(Method::Info) {
+            let digit = info_digit(wire::field(request, "Content-Type"), &request.body);
+            // An INFO without a body asks only whether we are there (RFC 2976 §2.2); one we cannot read is 400.
+            let status = if request.body.is_empty() || digit.is_some() { 200 } else { 400 };
+            if let Some(digit) = digit.filter(|_| !request.body.is_empty()) {
+                self.tell(DialogEvent::Digit { key: digit.key, duration: digit.duration });
             }
-            // The answer to a PRACK that crossed our 200.
-            Method::PRack => answer(transaction, Reply::new(200)).await,
-            _ => {
-                drop(
-                    transaction
-                        .reply_with(wire::status_code(405), wire::headers(vec![("Allow", ALLOW.into())]), None)
-                        .await,
-                );
-                Next::GoOn
-            }
+            answer(transaction, Reply::new(status)).await
+        } else if is(Method::PRack) {
+            // It crossed our 200.
+            answer(transaction, Reply::new(200)).await
+        } else {
+            answer(transaction, Reply::new(405).with("Allow", ALLOW)).await
         }
     }
 
     async fn renegotiate(&mut self, transaction: Transaction) -> Next {
-        match transaction.original.method {
-            Method::Invite => self.serve_invite(transaction),
-            _ => self.serve_update(transaction).await,
+        if transaction.original.method == Method::Invite {
+            self.serve_invite(transaction)
+        } else {
+            self.serve_update(transaction).await
         }
     }
 

@@ -172,10 +172,11 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::monotonic;
 
     #[test]
     fn a_call_id_is_known_a_while_after_its_end() {
-        let now = Instant::now(); // Only an origin: nothing below sleeps.
+        let now = monotonic(); // Only an origin: nothing below sleeps.
         let registry = Registry::<()>::new();
         let (mailbox, _inbox) = mpsc::channel(1);
         let origin = Origin { from_tag: "f".into(), cseq: 1 };
@@ -195,7 +196,7 @@ mod tests {
 
     #[test]
     fn ended_calls_are_forgotten_in_time_and_in_number() {
-        let now = Instant::now(); // Only an origin: nothing below sleeps.
+        let now = monotonic(); // Only an origin: nothing below sleeps.
         let registry = Registry::<()>::new();
         let (mailbox, _inbox) = mpsc::channel(1);
         for i in 0..MAX_REMEMBERED + 10 {
@@ -212,7 +213,7 @@ mod tests {
 
     #[test]
     fn the_rate_allows_a_second_at_once_and_then_its_pace() {
-        let now = Instant::now(); // Only an origin: nothing below sleeps.
+        let now = monotonic(); // Only an origin: nothing below sleeps.
         let rate = CallRate::new(10);
         let admitted = |at: Duration, tries: usize| (0..tries).filter(|_| rate.admit(now + at)).count();
         assert_eq!(admitted(Duration::ZERO, 30), 10);

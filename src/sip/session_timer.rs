@@ -122,6 +122,7 @@ impl SessionTimer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::monotonic;
 
     const LIMITS: Limits = Limits { wanted: Duration::from_secs(1800), min: MIN_SE };
 
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn what_is_agreed_as_server() {
-        let now = Instant::now(); // Only an origin: nothing below sleeps.
+        let now = monotonic(); // Only an origin: nothing below sleeps.
         let check = |offer, expected: Result<(u64, Refresher, &str), u64>| {
             let agreed = SessionTimer::agree(offer, LIMITS, now);
             let got = agreed.map(|t| (t.interval.as_secs(), t.refresher, t.header(false))).map_err(|min| min.as_secs());
@@ -153,7 +154,7 @@ mod tests {
 
     #[test]
     fn refreshes_at_half_time_and_gives_up_before_the_end() {
-        let now = Instant::now(); // Only an origin: nothing below sleeps.
+        let now = monotonic(); // Only an origin: nothing below sleeps.
         let check = |interval: &str, refresher: &str, due: u64, expiry: u64| {
             let answer = offer(true, &format!("{interval};refresher={refresher}"), "");
             let timer = SessionTimer::granted(answer, LIMITS, now).expect("a timer");

@@ -172,10 +172,8 @@ pub(super) fn via(sent_by: SocketAddr, connection: &SipConnection) -> String {
 
 /// A Contact that reaches us over the same transport.
 pub(super) fn contact(addr: SocketAddr, connection: &SipConnection) -> String {
-    match connection.transport() {
-        Transport::Tcp => format!("<sip:{addr};transport=tcp>"),
-        _ => format!("<sip:{addr}>"),
-    }
+    let parameter = if connection.transport() == Transport::Tcp { ";transport=tcp" } else { "" };
+    format!("<sip:{addr}{parameter}>")
 }
 
 /// The address in the library's form.

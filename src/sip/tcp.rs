@@ -13,6 +13,7 @@ use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transport::stream::StreamConnection as _;
 use rsipstack::transport::tcp::TcpConnection;
 use rsipstack::transport::{SipAddr, SipConnection};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, ReadHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -95,6 +96,8 @@ async fn adopt(
     cancel: CancellationToken,
 ) -> io::Result<(TcpConnection, ReadHalf<TcpStream>)> {
     stream.set_nodelay(true)?;
+    // A peer that no longer takes what we write would hold the writer, and with it a call's task, for ever.
+    SockRef::from(&stream).set_tcp_user_timeout(Some(MESSAGE_TIME))?;
     let mut local = stream.local_addr()?;
     local.set_port(port.unwrap_or(local.port()));
     let connection = TcpConnection::from_stream(stream, address(local), Some(cancel)).map_err(io::Error::other)?;

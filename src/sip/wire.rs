@@ -1,11 +1,21 @@
 //! The SIP library's messages, read and written by header name.
 
-use rsipstack::sip::{HasHeaders, Header, HeadersExt as _, Request, Response, StatusCode};
+use rsipstack::sip::{HasHeaders, Header, HeadersExt as _, Request, Response, SipMessage, StatusCode};
 use rsipstack::transaction::endpoint::EndpointInnerRef;
+use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 
 use super::reply::Reply;
 use super::session_timer::TimerOffer;
 use super::text::list;
+
+/// Whether the library can read a message and tell its transaction: what it cannot, it drops without an answer.
+pub(super) fn readable(message: &[u8]) -> bool {
+    match SipMessage::try_from(message) {
+        Ok(SipMessage::Request(request)) => TransactionKey::from_request(&request, TransactionRole::Server).is_ok(),
+        Ok(SipMessage::Response(response)) => TransactionKey::from_response(&response, TransactionRole::Client).is_ok(),
+        Err(_) => false,
+    }
+}
 
 /// The first value of a header field.
 pub(super) fn field<'a>(message: &'a impl HasHeaders, name: &'static str) -> Option<&'a str> {

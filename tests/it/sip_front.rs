@@ -8,24 +8,16 @@ use tokio::time::timeout;
 use crate::support::sip::{Call, Line, OFFER, PATIENCE, SILENCE, answering, config, gateway, local_rtp};
 
 /// One request, its status, and a header field of the answer.
-#[track_caller]
-fn check(
-    method: &'static str,
-    extra: &'static str,
-    status: u16,
-    header: Option<(&'static str, &'static str)>,
-) -> impl Future<Output = ()> {
-    async move {
-        let (endpoint, _dialogs) = answering(config()).await;
-        for mut line in [Line::udp(&endpoint).await, Line::tcp(&endpoint).await] {
-            let mut call = Call::new(&line);
-            let sdp = (method == "INVITE").then_some(OFFER);
-            line.send(call.request(method, extra, sdp)).await;
-            let answer = line.receive_final().await;
-            assert_eq!(answer.status(), Some(status), "{answer:?}");
-            if let Some((name, value)) = header {
-                assert_eq!(answer.header(name), Some(value), "{answer:?}");
-            }
+async fn check(method: &'static str, extra: &'static str, status: u16, header: Option<(&'static str, &'static str)>) {
+    let (endpoint, _dialogs) = answering(config()).await;
+    for mut line in [Line::udp(&endpoint).await, Line::tcp(&endpoint).await] {
+        let mut call = Call::new(&line);
+        let sdp = (method == "INVITE").then_some(OFFER);
+        line.send(call.request(method, extra, sdp)).await;
+        let answer = line.receive_final().await;
+        assert_eq!(answer.status(), Some(status), "{answer:?}");
+        if let Some((name, value)) = header {
+            assert_eq!(answer.header(name), Some(value), "{answer:?}");
         }
     }
 }
