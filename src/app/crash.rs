@@ -10,7 +10,8 @@ use super::call_task::{RECORDINGS, recording_path};
 use crate::ids::CallId;
 use crate::media::repair;
 use crate::store::records::{CallEnded, Recording};
-use crate::store::{DatabaseState, Record, Store, calls};
+use crate::store::calls::{self, Unended};
+use crate::store::{DatabaseState, Record, Store};
 use crate::units::NARROWBAND_HZ;
 
 /// Mends every recording that a crash cut short; to be called before the first call.
@@ -39,10 +40,10 @@ pub(super) async fn end_calls(store: Store, data_dir: std::path::PathBuf, starte
             }
         }
     };
-    for (call, rang_at) in open {
+    for Unended { call, started_at, answered_at: _ } in open {
         let dir = data_dir.clone();
         let found = tokio::task::spawn_blocking(move || measure(&dir, call)).await.ok().flatten();
-        let (recording, ended_at) = found.map_or((None, rang_at), |(recording, at)| (Some(recording), at));
+        let (recording, ended_at) = found.map_or((None, started_at), |(recording, at)| (Some(recording), at));
         tracing::warn!(%call, recorded = recording.is_some(), "a call that a crash cut short is ended");
         let ended =
             CallEnded { call, ended_at, reason: "crash".into(), quality: None, recording, spoken: Vec::new() };

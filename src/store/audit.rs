@@ -139,3 +139,128 @@ fn hash(prev: &str, seq: i64, deed: Deed<'_>) -> String {
     }
     hex::encode(sha.finalize())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{self, TestDatabase};
+
+    async fn written(count: usize) -> (PgPool, Head) {
+        let pool = TestDatabase::fresh().await.pool;
+        let mut head = None;
+        for n in 0..count {
+            let object = format!("call/{n}");
+            let deed = Deed { actor: "li", action: "listen", object: &object, reason: "回访", at: testing::noon() };
+            head = Some(append(&pool, deed).await.expect("appends"));
+        }
+        (pool, head.expect("some"))
+    }
+
+    /// Runs statements as an intruder with every right would.
+    async fn tamper(pool: &PgPool, statement: &'static str) {
+        let mut tx = pool.begin().await.expect("begins");
+        sqlx::query("SET LOCAL session_replication_role = replica")
+            .execute(&mut *tx)
+            .await
+            .expect("switches triggers off");
+        let done = sqlx::query(statement).execute(&mut *tx).await.expect("tampers");
+        assert!(done.rows_affected() > 0, "{statement}");
+        tx.commit().await.expect("commits");
+    }
+
+    #[tokio::test]
+    async fn an_honest_chain_is_intact() {
+        let (pool, head) = written(5).await;
+        assert_eq!(verify(&pool, None).await.expect("verifies"), Verdict::Intact(head.clone()));
+        assert_eq!(verify(&pool, Some(&head)).await.expect("verifies"), Verdict::Intact(head));
+    }
+
+    #[tokio::test]
+    async fn every_change_of_any_column_is_found_where_it_is() {
+        let (pool, head) = written(5).await;
+        for statement in [
+            "UPDATE audit SET at = at + interval '1 microsecond' WHERE seq = 3",
+            "UPDATE audit SET actor = 'wang' WHERE seq = 3",
+            "UPDATE audit SET action = 'login' WHERE seq = 3",
+            "UPDATE audit SET object = 'call/9' WHERE seq = 3",
+            "UPDATE audit SET reason = reason || ' ' WHERE seq = 3",
+            // The same bytes, cut between the columns elsewhere.
+            "UPDATE audit SET action = 'lis', object = 'ten' || object WHERE seq = 3",
+            "UPDATE audit SET prev = hash WHERE seq = 3",
+            "UPDATE audit SET hash = prev WHERE seq = 3",
+            "DELETE FROM audit WHERE seq = 3",
+            "UPDATE audit SET seq = 30 WHERE seq = 3",
+        ] {
+            let rows: Vec<Row> =
+                sqlx::query_as("SELECT * FROM audit ORDER BY seq").fetch_all(&pool).await.expect("reads");
+            tamper(&pool, statement).await;
+            assert_eq!(verify(&pool, None).await.expect("verifies"), Verdict::Broken { seq: 3 }, "{statement}");
+            restore(&pool, &rows).await;
+            assert_eq!(verify(&pool, None).await.expect("verifies"), Verdict::Intact(head.clone()));
+        }
+    }
+
+    async fn restore(pool: &PgPool, rows: &[Row]) {
+        tamper(pool, "DELETE FROM audit").await;
+        for row in rows {
+            sqlx::query("INSERT INTO audit VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
+                .bind(row.seq)
+                .bind(row.at)
+                .bind(&row.actor)
+                .bind(&row.action)
+                .bind(&row.object)
+                .bind(&row.reason)
+                .bind(&row.prev)
+                .bind(&row.hash)
+                .execute(pool)
+                .await
+                .expect("restores");
+        }
+    }
+
+    #[tokio::test]
+    async fn rows_cut_off_the_end_show_against_a_noted_head() {
+        let (pool, head) = written(5).await;
+        tamper(&pool, "DELETE FROM audit WHERE seq > 3").await;
+        assert!(matches!(verify(&pool, None).await.expect("verifies"), Verdict::Intact(Head { seq: 3, .. })));
+        assert_eq!(verify(&pool, Some(&head)).await.expect("verifies"), Verdict::Broken { seq: 4 });
+    }
+
+    #[tokio::test]
+    async fn a_chain_written_anew_shows_against_a_noted_head() {
+        let (pool, head) = written(5).await;
+        tamper(&pool, "DELETE FROM audit").await;
+        for _ in 0..6 {
+            let deed = Deed { actor: "wang", action: "login", object: "", reason: "", at: testing::noon() };
+            append(&pool, deed).await.expect("appends");
+        }
+        assert_eq!(verify(&pool, Some(&head)).await.expect("verifies"), Verdict::Broken { seq: 5 });
+    }
+
+    #[tokio::test]
+    async fn appends_at_the_same_time_make_one_chain() {
+        let (pool, _) = written(1).await;
+        let tasks: Vec<_> = (0..20)
+            .map(|_| {
+                let pool = pool.clone();
+                tokio::spawn(async move {
+                    let deed =
+                        Deed { actor: "li", action: "reveal", object: "case/1", reason: "", at: crate::clock::wall() };
+                    append(&pool, deed).await.expect("appends")
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.expect("ends");
+        }
+        assert!(matches!(verify(&pool, None).await.expect("verifies"), Verdict::Intact(Head { seq: 21, .. })));
+    }
+
+    #[tokio::test]
+    async fn nobody_changes_a_row_by_the_ordinary_way() {
+        let (pool, _) = written(1).await;
+        for statement in ["UPDATE audit SET reason = ''", "DELETE FROM audit", "TRUNCATE audit"] {
+            assert!(sqlx::query(statement).execute(&pool).await.is_err(), "accepted: {statement}");
+        }
+    }
+}

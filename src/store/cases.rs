@@ -236,3 +236,171 @@ pub(super) fn origin_code(origin: Origin) -> &'static str {
         Origin::Abandoned => "abandoned",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+    use crate::ids::CallId;
+    use crate::store::Record;
+    use crate::store::apply::apply;
+    use crate::store::testing::{self, TestDatabase, by};
+
+    async fn open(pool: &PgPool) -> CaseNumber {
+        let number = CaseNumber::from_serial(5_000_000);
+        let mut tx = pool.begin().await.expect("begins");
+        apply(&mut tx, &Record::CaseOpened(testing::case(CallId::fresh(), number))).await.expect("applies");
+        tx.commit().await.expect("commits");
+        number
+    }
+
+    /// Whether the database refuses the statement, given the case's number.
+    async fn refuses(pool: &PgPool, number: CaseNumber, statement: &'static str) -> bool {
+        let mut tx = pool.begin().await.expect("begins");
+        let done = sqlx::query(statement).bind(number.as_i64()).execute(&mut *tx).await;
+        match done {
+            Ok(_) => tx.commit().await.is_err(),
+            Err(e) => e.as_database_error().is_some(),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_database_lists_the_same_moves() {
+        let pool = TestDatabase::fresh().await.pool;
+        let moves: Vec<(String, String)> =
+            sqlx::query_as("SELECT from_state, to_state FROM case_moves").fetch_all(&pool).await.expect("reads");
+        for from in State::ALL {
+            for to in State::ALL {
+                let listed = moves.contains(&(from.code().to_owned(), to.code().to_owned()));
+                assert_eq!(listed, from.may_become(to), "{from:?} to {to:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_random_walk_goes_only_along_the_moves() {
+        let pool = TestDatabase::fresh().await.pool;
+        let number = open(&pool).await;
+        let seed = 7;
+        let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+        let (mut state, mut version, mut told) = (State::Received, 1, vec!["received"]);
+        for step in 0..300 {
+            let to = State::ALL[random.random_range(0..State::ALL.len())];
+            // Past our own check: the trigger alone decides.
+            let mut tx = pool.begin().await.expect("begins");
+            let raw = "UPDATE cases SET state = $2, closed_at = CASE WHEN $3 THEN now() END WHERE number = $1";
+            let closed = matches!(to, State::Closed | State::Archived);
+            let raw = sqlx::query(raw).bind(number.as_i64()).bind(to.code()).bind(closed).execute(&mut *tx).await;
+            let allowed = state.may_become(to);
+            assert_eq!(raw.is_ok(), allowed || state == to, "seed {seed}, step {step}: {state:?} to {to:?}");
+            tx.rollback().await.expect("rolls back");
+
+            match move_case(&pool, by(number, version), to).await {
+                Ok(next) => {
+                    assert!(allowed, "seed {seed}, step {step}: {state:?} to {to:?}");
+                    (state, version) = (to, next);
+                    told.push(to.code());
+                }
+                Err(CaseError::Move { from, .. }) => assert!(!allowed && from == state, "seed {seed}, step {step}"),
+                Err(e) => panic!("seed {seed}, step {step}: {e}"),
+            }
+            if state == State::Archived {
+                break; // Nothing moves it any more.
+            }
+        }
+        let events: Vec<String> =
+            sqlx::query_scalar("SELECT to_state FROM case_events ORDER BY seq").fetch_all(&pool).await.expect("reads");
+        assert_eq!(events, told);
+        assert!(told.len() > 5, "a walk that goes nowhere proves nothing: {told:?}");
+    }
+
+    #[tokio::test]
+    async fn two_who_saw_the_same_cannot_both_change_it() {
+        let pool = TestDatabase::fresh().await.pool;
+        let number = open(&pool).await;
+        let (a, b) = tokio::join!(correct_case(&pool, by(number, 1), "甲"), correct_case(&pool, by(number, 1), "乙"));
+        assert!(a.is_ok() != b.is_ok());
+        let lost = a.err().or(b.err()).expect("one of them");
+        assert!(matches!(lost, CaseError::Conflict { seen: 1, current: 2, .. }), "{lost}");
+        let unknown = move_case(&pool, by(CaseNumber::from_serial(6_000_000), 1), State::Assigned).await;
+        assert!(matches!(unknown, Err(CaseError::Unknown { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_correction_keeps_what_was_recognised_and_what_stood_before() {
+        let pool = TestDatabase::fresh().await.pool;
+        let number = open(&pool).await;
+        let words = "我想给老人申请高龄津贴";
+        correct_case(&pool, by(number, 1), "高龄津贴").await.expect("corrects");
+        let version = correct_case(&pool, by(number, 2), "母亲的高龄津贴").await.expect("corrects");
+        let kept: (String, String) =
+            sqlx::query_as("SELECT words, summary FROM cases").fetch_one(&pool).await.expect("reads");
+        assert_eq!((version, kept), (3, (words.to_owned(), "母亲的高龄津贴".to_owned())));
+        let before: Vec<String> =
+            sqlx::query_scalar("SELECT detail->>'before' FROM case_events WHERE kind = 'corrected' ORDER BY seq")
+                .fetch_all(&pool)
+                .await
+                .expect("reads");
+        assert_eq!(before, [words, "高龄津贴"]);
+    }
+
+    #[tokio::test]
+    async fn assigning_tells_from_whom_to_whom() {
+        let pool = TestDatabase::fresh().await.pool;
+        let number = open(&pool).await;
+        assign_case(&pool, by(number, 1), PostId(8)).await.expect("assigns");
+        let posts: (i64, i64) = sqlx::query_as(
+            "SELECT (detail->>'from_post')::bigint, (detail->>'to_post')::bigint FROM case_events WHERE kind = 'assigned'",
+        )
+        .fetch_one(&pool)
+        .await
+        .expect("one event");
+        assert_eq!(posts, (7, 8));
+        let nowhere = assign_case(&pool, by(number, 2), PostId(999_999)).await;
+        assert!(matches!(nowhere, Err(CaseError::UnknownPost { .. })));
+        assert_eq!(note_case(&pool, by(number, 2)).await.expect("notes"), 3, "a refused change raised no version");
+    }
+
+    #[tokio::test]
+    async fn closing_notes_the_time_and_reopening_clears_it() {
+        let pool = TestDatabase::fresh().await.pool;
+        let number = open(&pool).await;
+        use State::{Accepted, Answered, Assigned, Closed, Handling};
+        for (version, (to, closed)) in (1..).zip([
+            (Assigned, false),
+            (Accepted, false),
+            (Handling, false),
+            (Answered, false),
+            (Closed, true),
+            (Handling, false),
+        ]) {
+            move_case(&pool, by(number, version), to).await.expect("moves");
+            let at: Option<DateTime<Utc>> =
+                sqlx::query_scalar("SELECT closed_at FROM cases").fetch_one(&pool).await.expect("reads");
+            assert_eq!(at.is_some(), closed, "{to:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_database_guards_what_no_program_may_break() {
+        let pool = TestDatabase::fresh().await.pool;
+        let number = open(&pool).await;
+        for statement in [
+            "UPDATE cases SET owner_post_id = NULL WHERE number = $1",
+            "UPDATE cases SET words = 'other' WHERE number = $1",
+            "UPDATE cases SET received_at = now() WHERE number = $1",
+            "DELETE FROM cases WHERE number = $1",
+            "UPDATE case_events SET actor = 'nobody' WHERE case_number = $1",
+            "DELETE FROM case_events WHERE case_number = $1",
+            // A lawful move, but nobody says so.
+            "UPDATE cases SET state = 'assigned' WHERE number = $1",
+            "INSERT INTO case_events (case_number, seq, at, actor, kind, from_state, to_state, reason, detail)
+             VALUES ($1, 9, now(), 'li', 'moved', 'received', 'closed', '', '{}')",
+        ] {
+            assert!(refuses(&pool, number, statement).await, "accepted: {statement}");
+        }
+        assert!(!refuses(&pool, number, "UPDATE cases SET place = '' WHERE number = $1").await, "the rest may change");
+        assert!(sqlx::query("TRUNCATE case_events").execute(&pool).await.is_err());
+    }
+}

@@ -18,10 +18,9 @@ pub const ATTEMPTS_MAX: i16 = 4;
 const RETRY: Duration = Duration::from_secs(30);
 
 /// A claimed job.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
     /// The call.
-    #[sqlx(try_from = "uuid::Uuid")]
     pub call: CallId,
     /// Which attempt this is, from 1.
     pub attempt: i16,
@@ -29,15 +28,9 @@ pub struct Job {
     pub recording_path: String,
 }
 
-impl From<uuid::Uuid> for CallId {
-    fn from(id: uuid::Uuid) -> Self {
-        Self(id)
-    }
-}
-
 /// Takes the oldest job that is due, for `lease`; `None` when there is none. Workers never wait for each other.
 pub async fn claim(pool: &PgPool, lease: Duration, now: DateTime<Utc>) -> Result<Option<Job>, sqlx::Error> {
-    sqlx::query_as(
+    let row: Option<(uuid::Uuid, i16, String)> = sqlx::query_as(
         "WITH due AS (
              SELECT call_id FROM transcription_jobs
              WHERE (leased_until IS NULL OR leased_until <= $1) AND attempts < $2
@@ -47,13 +40,14 @@ pub async fn claim(pool: &PgPool, lease: Duration, now: DateTime<Utc>) -> Result
              FROM due WHERE job.call_id = due.call_id RETURNING job.call_id, job.attempts
          )
          UPDATE calls SET transcript_state = 'running' FROM claimed WHERE calls.id = claimed.call_id
-         RETURNING calls.id AS call, claimed.attempts AS attempt, coalesce(calls.recording_path, '') AS recording_path",
+         RETURNING calls.id, claimed.attempts, coalesce(calls.recording_path, '')",
     )
     .bind(now)
     .bind(ATTEMPTS_MAX)
     .bind(now + lease)
     .fetch_optional(pool)
-    .await
+    .await?;
+    Ok(row.map(|(call, attempt, recording_path)| Job { call: CallId(call), attempt, recording_path }))
 }
 
 /// Stores the transcript and removes the job, in one transaction.
@@ -117,4 +111,105 @@ pub(super) async fn complete(db: &mut PgConnection, call: CallId) -> Result<(), 
     sqlx::query("UPDATE calls SET transcript_state = 'done' WHERE id = $1").bind(call.0).execute(&mut *db).await?;
     sqlx::query("DELETE FROM transcription_jobs WHERE call_id = $1").bind(call.0).execute(db).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::apply::apply;
+    use crate::store::testing::{self, TestDatabase};
+
+    const LEASE: Duration = Duration::from_secs(60);
+
+    /// A database in which the recordings of so many calls wait, and the calls, oldest first.
+    async fn waiting(count: usize) -> (PgPool, Vec<CallId>) {
+        let pool = TestDatabase::fresh().await.pool;
+        let mut calls = Vec::new();
+        for _ in 0..count {
+            let call = CallId::fresh();
+            let mut tx = pool.begin().await.expect("begins");
+            apply(&mut tx, &testing::started(call)).await.expect("applies");
+            apply(&mut tx, &testing::ended(call)).await.expect("applies");
+            tx.commit().await.expect("commits");
+            calls.push(call);
+        }
+        (pool, calls)
+    }
+
+    async fn state(pool: &PgPool, call: CallId) -> String {
+        sqlx::query_scalar("SELECT transcript_state FROM calls WHERE id = $1")
+            .bind(call.0)
+            .fetch_one(pool)
+            .await
+            .expect("reads")
+    }
+
+    #[tokio::test]
+    async fn workers_share_the_jobs_and_never_one() {
+        let (pool, calls) = waiting(8).await;
+        let tasks: Vec<_> = (0..8)
+            .map(|_| {
+                let pool = pool.clone();
+                tokio::spawn(async move {
+                    claim(&pool, LEASE, testing::noon()).await.expect("claims").expect("one each").call
+                })
+            })
+            .collect();
+        let mut claimed = Vec::new();
+        for task in tasks {
+            claimed.push(task.await.expect("ends"));
+        }
+        claimed.sort_unstable();
+        assert_eq!(claimed, calls);
+        assert_eq!(claim(&pool, LEASE, testing::noon()).await.expect("asks"), None);
+    }
+
+    #[tokio::test]
+    async fn a_claim_held_in_a_transaction_is_stepped_over() {
+        let (pool, calls) = waiting(2).await;
+        let mut other = pool.begin().await.expect("begins");
+        sqlx::query("SELECT FROM transcription_jobs WHERE call_id = $1 FOR UPDATE")
+            .bind(calls[0].0)
+            .execute(&mut *other)
+            .await
+            .expect("locks");
+        let job = claim(&pool, LEASE, testing::noon()).await.expect("does not wait").expect("the other one");
+        assert_eq!(job.call, calls[1]);
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_ran_out_is_claimed_again() {
+        let (pool, calls) = waiting(1).await;
+        let now = testing::noon();
+        let first = claim(&pool, LEASE, now).await.expect("claims").expect("one");
+        assert_eq!((first.attempt, first.recording_path.as_str()), (1, &*format!("recordings/{}.wav", calls[0])));
+        assert_eq!(claim(&pool, LEASE, now + LEASE / 2).await.expect("asks"), None);
+        assert_eq!(claim(&pool, LEASE, now + LEASE).await.expect("claims").expect("again").attempt, 2);
+        // The first worker was slow, not dead: what it says no longer counts, and what it brings does no harm.
+        fail(&pool, &first, "slow", now + LEASE).await.expect("says so");
+        assert_eq!(claim(&pool, LEASE, now + LEASE + RETRY).await.expect("asks"), None, "the second lease holds");
+        finish(&pool, calls[0], &testing::segments()).await.expect("finishes");
+        finish(&pool, calls[0], &testing::segments()).await.expect("finishes twice");
+        assert_eq!(state(&pool, calls[0]).await, "done");
+        let segments: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM transcript_segments").fetch_one(&pool).await.expect("counts");
+        assert_eq!(segments, 2);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_keeps_failing_ends_and_can_be_asked_for_again() {
+        let (pool, calls) = waiting(1).await;
+        let mut now = testing::noon();
+        for attempt in 1..=ATTEMPTS_MAX {
+            let job = claim(&pool, LEASE, now).await.expect("claims").expect("due");
+            assert_eq!((job.attempt, state(&pool, calls[0]).await.as_str()), (attempt, "running"));
+            fail(&pool, &job, "no model", now).await.expect("fails");
+            assert_eq!(claim(&pool, LEASE, now).await.expect("asks"), None, "not before its pause");
+            now += RETRY * 64;
+        }
+        assert_eq!(state(&pool, calls[0]).await, "failed");
+        assert_eq!(claim(&pool, LEASE, now).await.expect("asks"), None);
+        retry(&pool, calls[0]).await.expect("asks again");
+        assert_eq!(claim(&pool, LEASE, now).await.expect("claims").expect("due").attempt, 1);
+    }
 }

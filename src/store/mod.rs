@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use sqlx::PgPool;
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
@@ -49,6 +50,7 @@ pub mod users;
 pub use pool::DatabaseState;
 pub use records::Record;
 pub use spool::SpoolError;
+pub use uploader::LinkError;
 
 use crate::cases::{NewCase, ProgressAnswer};
 use crate::directory::{Directory, PostId};
@@ -105,11 +107,11 @@ pub enum StoreError {
     #[error(transparent)]
     Postgres(#[from] PostgresError),
     /// There is no database, and no block of case numbers from an earlier run: nobody could be given a number.
-    #[error("the database is away and no case numbers were ever leased: not ready to take calls")]
-    NotReady,
+    #[error("the database is away and no case numbers are left from an earlier run: not ready to take calls")]
+    NotReady(#[source] LinkError),
     /// The schema is not as it should be.
     #[error("the schema cannot be brought up to date")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(#[from] MigrateError),
     /// The spool did not take a record.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -201,14 +203,12 @@ impl Store {
             refused: spool_dir.join("refused.jsonl"),
             stop: stop.clone(),
         };
-        match tokio::time::timeout(FIRST_CONNECT_WITHIN, uploader.connect()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(uploader::LinkError::Migrate(e))) if !is_away(&e) => return Err(e.into()),
-            Ok(Err(e)) => tracing::error!(error = &e as &dyn std::error::Error, "the database is away at the start"),
-            Err(_) => tracing::error!("the database does not answer at the start"),
-        }
-        if uploader.numbers.left().await == 0 {
-            return Err(StoreError::NotReady);
+        let reached = tokio::time::timeout(FIRST_CONNECT_WITHIN, uploader.connect()).await;
+        match reached.unwrap_or_else(|elapsed| Err(elapsed.into())) {
+            Ok(()) => {}
+            Err(LinkError::Migrate(e)) if !is_away(&e) => return Err(e.into()),
+            Err(e) if uploader.numbers.left().await == 0 => return Err(StoreError::NotReady(e)),
+            Err(e) => tracing::error!(error = &e as &dyn std::error::Error, "the database is away at the start"),
         }
         let inner = Inner {
             pool: uploader.pool.clone(),
@@ -425,12 +425,12 @@ fn lock(data_dir: &Path) -> Result<Option<File>, StoreError> {
     }
 }
 
-/// Whether a migration failed only because the database is not there.
-fn is_away(error: &sqlx::migrate::MigrateError) -> bool {
-    match error {
-        sqlx::migrate::MigrateError::Execute(e) => pool::is_transient(e) && e.as_database_error().is_none(),
-        _ => false,
-    }
+/// Whether a migration failed only because the database is not there, or not ready: a later attempt may succeed.
+fn is_away(error: &MigrateError) -> bool {
+    let MigrateError::Execute(e) = error else { return false };
+    // 08 connection, 28 login, 3D no such database, 53 resources, 57 shutting down or starting (PostgreSQL, appendix A).
+    let away = |code: &str| matches!(code.get(..2), Some("08" | "28" | "3D" | "53" | "57"));
+    e.as_database_error().is_none_or(|e| e.code().is_some_and(|code| away(&code)))
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {

@@ -330,3 +330,99 @@ impl Row for OfficeHours {
         .bind(&self.closes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::shelf;
+    use crate::store::testing::{TestDatabase, seeds};
+
+    async fn counts(pool: &PgPool, query: &'static str) -> i64 {
+        sqlx::query_scalar(query).fetch_one(pool).await.expect(query)
+    }
+
+    #[tokio::test]
+    async fn the_demo_district_is_whole() {
+        let pool = TestDatabase::fresh().await.pool;
+        for (wanted, query) in [
+            // A4, A5: every village has a station and somebody to answer for it.
+            (11, "SELECT count(*) FROM organisations WHERE level = 'township'"),
+            (0, "SELECT count(*) FROM organisations AS v WHERE level IN ('township', 'village') AND NOT EXISTS
+                 (SELECT FROM organisations AS s WHERE s.parent_id = v.id AND s.kind IN ('station', 'centre') AND s.phone IS NOT NULL)"),
+            (0, "SELECT count(*) FROM organisations AS o WHERE level <> 'point' AND NOT EXISTS
+                 (SELECT FROM posts WHERE org_id = o.id AND window_code IS NULL)"),
+            (2, "SELECT count(*) FROM organisations WHERE kind IN ('centre', 'party_centre') AND parent_id = 1"),
+            // A7, B19.
+            (8, "SELECT count(DISTINCT window_code) FROM posts WHERE org_id = 1"),
+            (0, "SELECT count(*) FROM posts WHERE a_person_id = b_person_id"),
+            // A12: three stations and five points.
+            (3, "SELECT count(*) FROM organisations WHERE name LIKE '高龙潭社区%' AND kind LIKE '%station'"),
+            (5, "SELECT count(*) FROM organisations WHERE name LIKE '高龙潭社区%' AND kind = 'point'"),
+            (1, "SELECT count(*) FROM organisations WHERE name = '泷水塘社区'"),
+            // C2.
+            (0, "SELECT count(*) FROM organisations AS o WHERE (kind LIKE '%station' OR kind LIKE '%centre') AND
+                 (SELECT count(*) FROM station_items WHERE org_id = o.id) < 10"),
+            (0, "SELECT count(*) FROM service_items WHERE cardinality(keywords) < 3 OR procedure = ''"),
+            // C9, C11.
+            (79, "SELECT count(*) FROM teams"),
+            (9, "SELECT count(DISTINCT kind) FROM teams"),
+            (287, "SELECT count(*) FROM persons WHERE agent"),
+            // B9: who is in contact with a household is a Party member.
+            (0, "SELECT count(*) FROM households JOIN persons ON persons.id = member_id WHERE NOT member"),
+            // No number that could belong to anybody.
+            (0, "SELECT count(*) FROM (SELECT phone FROM persons UNION ALL SELECT phone FROM households) AS p WHERE phone NOT LIKE '1400%'"),
+            // The notice: 33 days off, six weekend days worked.
+            (33, "SELECT count(*) FROM calendar_days WHERE NOT worked"),
+            (6, "SELECT count(*) FROM calendar_days WHERE worked AND extract(isodow FROM day) >= 6"),
+        ] {
+            assert_eq!(counts(&pool, query).await, wanted, "{query}");
+        }
+        assert!(counts(&pool, "SELECT count(*) FROM service_items").await >= 30);
+    }
+
+    #[tokio::test]
+    async fn loading_again_mends_what_differs_and_doubles_nothing() {
+        let pool = TestDatabase::fresh().await.pool;
+        let before = shelf::load(&pool).await.expect("loads");
+        assert_eq!((before.windows.len(), before.calendar.hours.len()), (8, 2));
+        assert!(before.posts.values().all(|p| before.persons.contains_key(&p.a) && before.persons.contains_key(&p.b)));
+        sqlx::query("UPDATE windows SET name = '' WHERE code = 1").execute(&pool).await.expect("changes");
+        seed(&pool, &seeds()).await.expect("seeds");
+        let after = shelf::load(&pool).await.expect("loads");
+        let text = |directory| serde_json::to_string(directory).expect("text");
+        assert_eq!(text(&after), text(&before));
+    }
+
+    #[tokio::test]
+    async fn a_bad_row_is_named_and_nothing_is_loaded() {
+        let pool = TestDatabase::fresh().await.pool;
+        let dir = tempfile::tempdir().expect("a directory");
+        for file in std::fs::read_dir(seeds()).expect("lists") {
+            let file = file.expect("lists");
+            std::fs::copy(file.path(), dir.path().join(file.file_name())).expect("copies");
+        }
+        std::fs::write(dir.path().join("windows.csv"), "code,name,name_en,keywords\n1,改了,Changed,词\n")
+            .expect("writes");
+        std::fs::write(dir.path().join("posts.csv"), "id,org,window,title,a,b\n1,1,1,窗口,1,1\n").expect("writes");
+        let refused = seed(&pool, dir.path()).await.expect_err("A and B are the same");
+        assert!(matches!(&refused, SeedError::Row { path, row: 1, .. } if path.ends_with("posts.csv")), "{refused}");
+        assert_eq!(counts(&pool, "SELECT count(*) FROM windows WHERE name = '改了'").await, 0);
+    }
+
+    #[tokio::test]
+    async fn every_table_and_column_says_what_it_means() {
+        let pool = TestDatabase::fresh().await.pool;
+        let silent: Vec<String> = sqlx::query_scalar(
+            "SELECT c.relname || '.' || coalesce(a.attname, '')
+             FROM pg_class AS c
+             JOIN LATERAL (SELECT 0 AS attnum, NULL::name AS attname UNION ALL
+                           SELECT attnum, attname FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS a ON true
+             WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname <> '_sqlx_migrations'
+               AND col_description(c.oid, a.attnum) IS NULL AND (a.attnum > 0 OR obj_description(c.oid) IS NULL)",
+        )
+        .fetch_all(&pool)
+        .await
+        .expect("reads");
+        assert!(silent.is_empty(), "{silent:?}");
+    }
+}

@@ -110,3 +110,45 @@ pub(super) async fn insert(db: &mut PgConnection, call: CallId, segments: &[Segm
     .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::apply::apply;
+    use crate::store::testing::{self, TestDatabase};
+    use crate::store::users::{self, Role};
+
+    #[tokio::test]
+    async fn corrections_pile_up_and_what_was_recognised_stays() {
+        let pool = TestDatabase::fresh().await.pool;
+        let author = users::add(&pool, "li", Role::Operator, None, testing::noon()).await.expect("adds");
+        let call = CallId::fresh();
+        let mut tx = pool.begin().await.expect("begins");
+        apply(&mut tx, &testing::started(call)).await.expect("applies");
+        apply(&mut tx, &testing::transcript(call)).await.expect("applies");
+        tx.commit().await.expect("commits");
+        let query = "SELECT id FROM transcript_segments WHERE channel = 0";
+        let segment: i64 = sqlx::query_scalar(query).fetch_one(&pool).await.expect("one");
+        let correction = |version, text| Correction { segment, version, text, author, at: testing::noon() };
+
+        assert_eq!(correct(&pool, correction(0, "高龄津贴")).await.expect("corrects"), (call, 1));
+        assert_eq!(correct(&pool, correction(1, "申请高龄津贴")).await.expect("corrects"), (call, 2));
+        let late = correct(&pool, correction(1, "别的")).await;
+        assert!(matches!(late, Err(SegmentError::Conflict { seen: 1, current: 2, .. })));
+        let unknown = correct(&pool, Correction { segment: segment + 99, ..correction(0, "") }).await;
+        assert!(matches!(unknown, Err(SegmentError::Unknown { .. })));
+
+        let history: Vec<String> = sqlx::query_scalar("SELECT text FROM segment_corrections ORDER BY version")
+            .fetch_all(&pool)
+            .await
+            .expect("reads");
+        assert_eq!(history, ["高龄津贴", "申请高龄津贴"]);
+        let recognised: String = sqlx::query_scalar("SELECT text FROM transcript_segments WHERE channel = 0")
+            .fetch_one(&pool)
+            .await
+            .expect("reads");
+        assert_eq!(recognised, "我想申请高领津贴");
+        assert!(sqlx::query("UPDATE transcript_segments SET text = ''").execute(&pool).await.is_err());
+        assert!(sqlx::query("DELETE FROM segment_corrections").execute(&pool).await.is_err());
+    }
+}

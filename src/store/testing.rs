@@ -1,7 +1,6 @@
 //! One private Postgres for all tests of this binary, with a fresh database, schema and demo district for each.
 
 use std::fs::Permissions;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -88,7 +87,7 @@ fn start() -> (PgConnectOptions, PathBuf) {
 fn end_with_us(dir: &Path) {
     let script = r#"cat >/dev/null; kill -INT "$(head -n 1 "$1/pg/data/postmaster.pid")"
         while [ -e "$1/pg/data/postmaster.pid" ]; do sleep 0.1; done; rm -rf "$1""#;
-    let mut shell = Command::new("sh")
+    let shell = Command::new("sh")
         .args(["-c", script, "sh"])
         .arg(dir)
         .stdin(Stdio::piped())
@@ -96,9 +95,7 @@ fn end_with_us(dir: &Path) {
         .stderr(Stdio::null())
         .spawn()
         .expect("a shell");
-    let mut input = shell.stdin.take().expect("piped");
-    input.flush().expect("open");
-    std::mem::forget(input); // Closed by the kernel at our end, and not before.
+    std::mem::forget(shell); // Its input is closed by the kernel at our end, and not before.
 }
 
 /// A fixed time, to the microsecond that Postgres keeps.

@@ -60,15 +60,20 @@ pub struct Uploader {
 /// Why the database is taken to be away.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    #[error(transparent)]
+    /// It failed, or is not there.
+    #[error("the database refused")]
     Database(#[from] sqlx::Error),
+    /// A migration failed.
     #[error("the schema cannot be brought up to date")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// No case numbers could be leased.
     #[error(transparent)]
     Numbers(#[from] ReplenishError),
+    /// It is there and does not answer.
     #[error("no answer within the time allowed")]
     Silent(#[from] tokio::time::error::Elapsed),
-    #[error("cannot read the spool")]
+    /// Not the database's fault: the spool's files cannot be read, or a record not be set aside.
+    #[error("cannot use the spool")]
     Spool(#[from] io::Error),
 }
 
@@ -102,6 +107,9 @@ impl Uploader {
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY.1),
                 () = self.stop.cancelled() => break,
             }
+        }
+        if *self.state.borrow() == DatabaseState::Down {
+            return tracing::warn!(unsent = self.spool.unsent(), "records wait in the spool for the next start");
         }
         let mut reader = self.spool.reader();
         match tokio::time::timeout(DRAIN_WITHIN, self.drain(&mut reader)).await {

@@ -189,3 +189,105 @@ pub async fn login_succeeded(pool: &PgPool, id: i64) -> Result<(), sqlx::Error> 
     sqlx::query("UPDATE users SET failed_logins = 0, locked_until = NULL WHERE id = $1").bind(id).execute(pool).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{TestDatabase, noon};
+    use crate::store::{links, sessions, tokens};
+
+    async fn li() -> (PgPool, i64) {
+        let pool = TestDatabase::fresh().await.pool;
+        let id = add(&pool, "li", Role::Operator, Some("$argon2id$"), noon()).await.expect("adds");
+        (pool, id)
+    }
+
+    async fn user(pool: &PgPool) -> User {
+        by_name(pool, "li").await.expect("reads").expect("there")
+    }
+
+    #[tokio::test]
+    async fn names_are_taken_once() {
+        let (pool, id) = li().await;
+        let found = user(&pool).await;
+        assert_eq!((found.id, found.role, found.password_hash.as_deref()), (id, Role::Operator, Some("$argon2id$")));
+        assert!(matches!(add(&pool, "li", Role::Admin, None, noon()).await, Err(UserError::Taken { .. })));
+        assert!(matches!(set_password(&pool, "wang", "x").await, Err(UserError::Unknown { .. })));
+        assert_eq!(by_name(&pool, "wang").await.expect("reads"), None);
+    }
+
+    #[tokio::test]
+    async fn guessing_locks_for_a_while() {
+        let (pool, id) = li().await;
+        for _ in 1..FAILED_LOGINS_MAX {
+            login_failed(&pool, id, noon()).await.expect("counts");
+            assert!(user(&pool).await.may_log_in(noon()));
+        }
+        login_failed(&pool, id, noon()).await.expect("counts");
+        let locked = user(&pool).await;
+        assert!(!locked.may_log_in(noon()) && !locked.may_log_in(noon() + LOCKED_FOR - Duration::from_secs(1)));
+        assert!(locked.may_log_in(noon() + LOCKED_FOR));
+        login_succeeded(&pool, id).await.expect("forgets");
+        assert!(user(&pool).await.may_log_in(noon()));
+    }
+
+    #[tokio::test]
+    async fn a_session_ends_when_idle_and_at_its_limit() {
+        let (pool, id) = li().await;
+        let minute = Duration::from_secs(60);
+        let session = sessions::create(&pool, id, noon()).await.expect("logs in");
+        let there = |at| sessions::touch(&pool, &session.token, at);
+        let found = there(noon()).await.expect("reads").expect("logged in");
+        assert_eq!((found.user_id, found.role, found.csrf), (id, Role::Operator, session.csrf.clone()));
+        assert!(sessions::touch(&pool, &session.csrf, noon()).await.expect("reads").is_none(), "another token is none");
+
+        let mut now = noon();
+        while now + minute * 29 < noon() + sessions::ABSOLUTE_MAX {
+            now += minute * 29;
+            assert!(there(now).await.expect("reads").is_some(), "in use");
+        }
+        assert!(there(noon() + sessions::ABSOLUTE_MAX).await.expect("reads").is_none(), "in use, but too long");
+
+        let idle = sessions::create(&pool, id, noon()).await.expect("logs in");
+        assert!(sessions::touch(&pool, &idle.token, noon() + sessions::IDLE_MAX).await.expect("reads").is_none());
+        sessions::delete(&pool, &idle.token).await.expect("logs out");
+        assert!(sessions::touch(&pool, &idle.token, noon()).await.expect("reads").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_link_works_once_and_in_time() {
+        let (pool, id) = li().await;
+        let hour = Duration::from_secs(3_600);
+        let link = links::create(&pool, id, hour, noon()).await.expect("makes");
+        assert_eq!(links::redeem(&pool, &link, noon()).await.expect("reads"), Some(id));
+        assert_eq!(links::redeem(&pool, &link, noon()).await.expect("reads"), None, "used");
+        let late = links::create(&pool, id, hour, noon()).await.expect("makes");
+        assert_eq!(links::redeem(&pool, &late, noon() + hour).await.expect("reads"), None, "too late");
+    }
+
+    #[tokio::test]
+    async fn a_disabled_user_gets_in_by_no_way() {
+        let (pool, id) = li().await;
+        let token = tokens::create(&pool, id, noon()).await.expect("makes");
+        assert_eq!(tokens::user(&pool, &token).await.expect("reads").map(|u| u.id), Some(id));
+        let session = sessions::create(&pool, id, noon()).await.expect("logs in");
+        let link = links::create(&pool, id, LOCKED_FOR, noon()).await.expect("makes");
+        set_disabled(&pool, "li", true).await.expect("disables");
+        assert!(!user(&pool).await.may_log_in(noon()));
+        assert_eq!(tokens::user(&pool, &token).await.expect("reads"), None);
+        assert_eq!(sessions::touch(&pool, &session.token, noon()).await.expect("reads"), None);
+        assert_eq!(links::redeem(&pool, &link, noon()).await.expect("reads"), None);
+        set_disabled(&pool, "li", false).await.expect("enables");
+        assert_eq!(sessions::touch(&pool, &session.token, noon()).await.expect("reads"), None, "ended, not suspended");
+        assert_eq!(tokens::revoke_all(&pool, id, noon()).await.expect("revokes"), 1);
+        assert_eq!(tokens::user(&pool, &token).await.expect("reads"), None);
+    }
+
+    #[tokio::test]
+    async fn a_new_password_ends_what_the_old_one_opened() {
+        let (pool, id) = li().await;
+        let session = sessions::create(&pool, id, noon()).await.expect("logs in");
+        set_password(&pool, "li", "$argon2id$new").await.expect("sets");
+        assert_eq!(sessions::touch(&pool, &session.token, noon()).await.expect("reads"), None);
+    }
+}

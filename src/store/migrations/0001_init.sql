@@ -253,6 +253,7 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE
 CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON case_events FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON case_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE ON transcript_segments FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON segment_corrections FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON number_blocks FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
@@ -296,6 +297,7 @@ END $$;
 CREATE CONSTRAINT TRIGGER require_case_event AFTER INSERT OR UPDATE OF state ON cases
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION require_case_event();
 
+CREATE INDEX calls_unended ON calls (started_at) WHERE ended_at IS NULL;
 CREATE INDEX cases_owner ON cases (owner_post_id, state);
 CREATE INDEX login_sessions_user ON login_sessions (user_id);
 CREATE INDEX persons_org ON persons (org_id);

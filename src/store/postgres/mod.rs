@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sqlx::{Connection, Executor, PgConnection};
 use tokio_util::sync::CancellationToken;
 
 mod place;
@@ -21,6 +20,9 @@ use server::{Process, Server};
 
 /// The database, and the role that owns it.
 const NAME: &str = "minxin";
+
+/// First wait before a postmaster that does not start is started again.
+const RESTART_MIN: Duration = Duration::from_millis(200);
 
 /// Longest wait before a postmaster that keeps dying is started again.
 const RESTART_MAX: Duration = Duration::from_secs(10);
@@ -59,9 +61,11 @@ pub enum PostgresError {
         /// Why.
         source: io::Error,
     },
-    /// `initdb` failed.
-    #[error("initdb failed: {output}")]
+    /// A new cluster could not be made.
+    #[error("{program} failed: {output}")]
     Init {
+        /// `initdb`, or `postgres` making the database.
+        program: &'static str,
         /// What it said.
         output: String,
     },
@@ -75,9 +79,6 @@ pub enum PostgresError {
         /// The log's last lines.
         tail: String,
     },
-    /// The server runs but refused to make the database.
-    #[error("cannot make the database")]
-    Create(#[source] sqlx::Error),
 }
 
 /// Whether [`Cluster::stop`] stops a server that was running already.
@@ -98,16 +99,24 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts the cluster below `dir`, making it first where there is none, and keeps it running until [`Self::stop`] or
-    /// drop.
+    /// Makes the cluster below `dir` where there is none, starts it, and keeps it running until [`Self::stop`] or drop.
+    ///
+    /// One that was made before and does not start (a full disk, a crashed server's last processes) is no error: it is
+    /// tried again and again, and meanwhile the database is away.
     ///
     /// # Errors
-    /// See [`PostgresError`].
+    /// When it cannot be made, or could never run here. See [`PostgresError`].
     pub async fn start(dir: &Path, tenure: Tenure) -> Result<Self, PostgresError> {
         let server = Arc::new(Server::new(Place::prepare(dir)?)?);
-        server.initialise().await?;
-        let (process, found) = server.adopt_or_start().await?;
-        create_database(&server).await?;
+        let made = server.initialise().await?;
+        let (process, found) = match server.adopt_or_start().await {
+            Ok((process, found)) => (Some(process), found),
+            Err(e) if made => return Err(e),
+            Err(e) => {
+                tracing::error!(error = %e, "Postgres does not start");
+                (None, false)
+            }
+        };
         let stop = CancellationToken::new();
         let watch = (!found || tenure == Tenure::Own).then(|| {
             let (server, stop) = (Arc::clone(&server), stop.clone());
@@ -118,7 +127,12 @@ impl Cluster {
 
     /// How to connect to the database.
     pub fn options(&self) -> PgConnectOptions {
-        options(&self.server, NAME)
+        PgConnectOptions::new_without_pgpass()
+            .socket(&self.server.place.sockets)
+            .port(server::PORT)
+            .username(NAME)
+            .database(NAME)
+            .ssl_mode(PgSslMode::Disable)
     }
 
     /// The same, as `psql` takes it.
@@ -152,49 +166,37 @@ impl Drop for Cluster {
     }
 }
 
-fn options(server: &Server, database: &str) -> PgConnectOptions {
-    PgConnectOptions::new_without_pgpass()
-        .socket(&server.place.sockets)
-        .port(server::PORT)
-        .username(NAME)
-        .database(database)
-        .ssl_mode(PgSslMode::Disable)
-}
-
-/// `CREATE DATABASE` where it is missing: a start may have been cut off between `initdb` and here.
-async fn create_database(server: &Server) -> Result<(), PostgresError> {
-    let create = async {
-        let mut connection = PgConnection::connect_with(&options(server, "postgres")).await?;
-        let found: Option<i32> = sqlx::query_scalar("SELECT 1 FROM pg_database WHERE datname = $1")
-            .bind(NAME)
-            .fetch_optional(&mut connection)
-            .await?;
-        if found.is_none() {
-            connection.execute("CREATE DATABASE minxin").await?;
-        }
-        connection.close().await
-    };
-    create.await.map_err(PostgresError::Create)
-}
-
 /// Starts the server again whenever it dies, more and more patiently, until told to stop.
-async fn keep_running(server: &Server, mut process: Process, stop: &CancellationToken) {
+async fn keep_running(server: &Server, mut running: Option<Process>, stop: &CancellationToken) {
+    let mut pause = RESTART_MIN;
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return server.shut_down(process).await,
-            () = process.ended() => tracing::error!("Postgres died; starting it again"),
-        }
-        let mut pause = Duration::from_millis(100);
-        process = loop {
-            match server.adopt_or_start().await {
-                Ok((process, _)) => break process,
-                Err(e) => tracing::error!(error = %e, retry_ms = pause.as_millis(), "Postgres does not start"),
-            }
+        if let Some(process) = &mut running {
+            pause = RESTART_MIN;
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => {}
+                () = process.ended() => tracing::error!("Postgres died; starting it again"),
+            }
+        } else {
+            tokio::select! {
+                () = stop.cancelled() => {}
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(RESTART_MAX),
             }
+        }
+        if stop.is_cancelled() {
+            return match running {
+                Some(process) => server.shut_down(process).await,
+                None => {}
+            };
+        }
+        running = match server.adopt_or_start().await {
+            Ok((process, _)) => {
+                tracing::info!("Postgres runs again");
+                Some(process)
+            }
+            Err(e) => {
+                tracing::error!(error = %e, retry_ms = pause.as_millis(), "Postgres does not start");
+                None
+            }
         };
-        tracing::info!("Postgres runs again");
     }
 }

@@ -18,7 +18,7 @@ const NOWHERE: &str = "postgres:///minxin?host=/nonexistent&user=minxin";
 async fn without_database_and_numbers_the_gateway_is_not_ready() {
     let dir = testing::tempdir();
     let config = StoreConfig { data_dir: dir.path().to_owned(), url: Some(NOWHERE.into()) };
-    assert!(matches!(Store::open(config).await, Err(StoreError::NotReady)));
+    assert!(matches!(Store::open(config).await, Err(StoreError::NotReady(_))));
 }
 
 #[tokio::test]
