@@ -45,6 +45,8 @@ pub mod vad;
 pub mod wav;
 pub mod wheel;
 
+#[cfg(test)]
+mod loopback;
 mod pump;
 mod shared;
 mod wake;

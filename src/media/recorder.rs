@@ -182,17 +182,19 @@ pub fn hash_all(finished: &Receiver<Finished>) {
 }
 
 fn summary(path: &Path, complete: bool) -> io::Result<RecordingSummary> {
-    let mut file = File::open(path)?;
+    let file = File::open(path)?;
+    let len = file.metadata()?.len();
+    let mut file = file.take(len); // A device would have no end.
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        let len = file.read(&mut buffer)?;
-        if len == 0 {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
             break;
         }
-        hash.update(&buffer[..len]);
+        hash.update(&buffer[..read]);
     }
-    let frames = repair::frames(file.metadata()?.len());
+    let frames = repair::frames(len);
     let duration = Duration::from_secs(frames) / NARROWBAND_HZ;
     Ok(RecordingSummary { path: path.to_owned(), frames, sha256: hash.finalize().into(), duration, complete })
 }

@@ -192,6 +192,8 @@ impl Worker {
             woken.clear();
             // An interrupted wait is a step for nothing, which does no harm.
             let _ = epoll::wait(&self.waking, spare_capacity(&mut woken), None);
+            // The kernel starts the next interval only once the last one is read.
+            let _ = rustix::io::read(&self.timer, &mut [0; 8]);
             self.step(&mut ready);
         }
         self.wind_up();
