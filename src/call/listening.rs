@@ -32,6 +32,7 @@ impl Call {
 
     pub(super) fn key(&mut self, key: char, m: &mut Moment) {
         self.spoke_at.get_or_insert(m.wall);
+        self.cut_talk(m);
         let listening = match &self.phase {
             Phase::Saying(_) => self.key_over_prompt(m),
             Phase::Waiting { listening, .. } | Phase::Keying { listening, .. } => Some(*listening),
@@ -91,6 +92,13 @@ impl Call {
         }
     }
 
+    /// What is being said up to now is not part of what will be heard next.
+    fn cut_talk(&mut self, m: &Moment) {
+        if let Phase::Speaking(utterance) = &self.phase {
+            self.talking = self.talking.map(|_| utterance.media_time(m.now));
+        }
+    }
+
     pub(super) fn speech_started(&mut self, at: Duration, m: &mut Moment) {
         self.talking = Some(at);
         let speaks = match &mut self.phase {
@@ -142,6 +150,7 @@ impl Call {
 
     /// Sends an utterance to the recogniser.
     pub(super) fn ask(&mut self, utterance: Utterance, to: Duration, m: &mut Moment) {
+        self.cut_talk(m);
         self.spoke_at.get_or_insert(m.wall);
         self.last_ask = self.last_ask.wrapping_add(1);
         let ask = AskId(self.last_ask);

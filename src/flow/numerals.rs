@@ -239,13 +239,15 @@ pub fn digits(string: &str, one: One) -> Vec<Piece> {
     pieces
 }
 
-/// How a digit string falls into groups: 138 1234 5678, 0877 201 2345, 1000 0001.
+/// How a digit string falls into groups: 138 1234 5678, 0877 201 2345, 400 800 1100, 1000 0004.
 fn groups(digits: &[u8]) -> Vec<usize> {
     match (digits.len(), digits.first()) {
         (0, _) => vec![],
         (n @ 1..=5, _) => vec![n],
+        (6, _) => vec![3, 3],
+        (9, _) => vec![3, 3, 3],
+        (10, _) => vec![3, 3, 4],
         (11, Some(0)) => vec![4, 3, 4],
-        (12, Some(0)) => vec![4, 4, 4],
         (11, _) => vec![3, 4, 4],
         (n, _) => {
             // Fours from the end; what is left over stands in front, and never alone.
@@ -444,3 +446,6 @@ fn before_power(n: u8) -> String {
 fn small(n: impl TryInto<u8>) -> u8 {
     n.try_into().unwrap_or(u8::MAX)
 }
+
+#[cfg(test)]
+mod tests;
