@@ -1,14 +1,17 @@
 //! What a caller's words point to: the names and keywords found in recognised text, ranked.
 //!
 //! Plain text scoring: no phonetics. A longer word beats the shorter ones within it; a name of at least
-//! [`FUZZY_MIN_CHARS`] characters is also found with one character misheard.
+//! [`NAME_FUZZY_CHARS`] characters, or a keyword of [`KEYWORD_FUZZY_CHARS`], is also found with one character misheard.
 
 use std::collections::BTreeMap;
 
 use super::{Directory, ItemId, Level, OrgId, PersonId, WindowCode};
 
 /// Shortest name that is also found with one wrong character; in a shorter one too little would be left to tell it by.
-const FUZZY_MIN_CHARS: usize = 3;
+const NAME_FUZZY_CHARS: usize = 3;
+
+/// The same for keywords, which are everyday words: 开公司 must not be found in 去公司.
+const KEYWORD_FUZZY_CHARS: usize = 4;
 
 /// Endings that people leave off a place's name.
 const PLACE_ENDINGS: [&str; 8] = ["村民委员会", "居委会", "村委会", "社区", "街道", "村", "乡", "镇"];
@@ -30,39 +33,39 @@ pub struct Candidate<K> {
 impl Directory {
     /// Windows by keyword, by the keywords and names of their items, and by name; the best first.
     pub fn match_windows(&self, words: &str) -> Vec<Candidate<WindowCode>> {
-        let mut lexicon: Vec<(WindowCode, &str)> = Vec::new();
+        let mut lexicon = Vec::new();
         for window in self.windows.values() {
-            lexicon.push((window.code, &window.name));
-            lexicon.extend(window.keywords.iter().map(|k| (window.code, k.as_str())));
+            lexicon.push(Entry::name(window.code, &window.name));
+            lexicon.extend(window.keywords.iter().map(|k| Entry::keyword(window.code, k)));
         }
         for item in self.items.values() {
-            lexicon.push((item.window, &item.name));
-            lexicon.extend(item.keywords.iter().map(|k| (item.window, k.as_str())));
+            lexicon.push(Entry::name(item.window, &item.name));
+            lexicon.extend(item.keywords.iter().map(|k| Entry::keyword(item.window, k)));
         }
         rank(words, &lexicon)
     }
 
     /// The items of one window, or of all, by keyword and name; the best first.
     pub fn match_items(&self, words: &str, window: Option<WindowCode>) -> Vec<Candidate<ItemId>> {
-        let mut lexicon: Vec<(ItemId, &str)> = Vec::new();
+        let mut lexicon = Vec::new();
         for item in self.items.values().filter(|i| window.is_none_or(|w| i.window == w)) {
-            lexicon.push((item.id, &item.name));
-            lexicon.extend(item.keywords.iter().map(|k| (item.id, k.as_str())));
+            lexicon.push(Entry::name(item.id, &item.name));
+            lexicon.extend(item.keywords.iter().map(|k| Entry::keyword(item.id, k)));
         }
         rank(words, &lexicon)
     }
 
     /// Villages and points by name, with or without 社区, 村 and the like; the best first.
     pub fn match_villages(&self, words: &str) -> Vec<Candidate<OrgId>> {
-        let mut lexicon: Vec<(OrgId, &str)> = Vec::new();
+        let mut lexicon = Vec::new();
         for org in self.organisations.values() {
             let lowest = match org.level {
                 Level::Village | Level::Point => true,
                 Level::District | Level::Township => false,
             };
             if lowest {
-                lexicon.push((org.id, &org.name));
-                lexicon.extend(stem(&org.name).map(|s| (org.id, s)));
+                lexicon.push(Entry::name(org.id, &org.name));
+                lexicon.extend(stem(&org.name).map(|s| Entry::name(org.id, s)));
             }
         }
         rank(words, &lexicon)
@@ -70,7 +73,7 @@ impl Directory {
 
     /// Persons by name; the best first.
     pub fn match_persons(&self, words: &str) -> Vec<Candidate<PersonId>> {
-        let lexicon: Vec<_> = self.persons.values().map(|p| (p.id, p.name.as_str())).collect();
+        let lexicon: Vec<_> = self.persons.values().map(|p| Entry::name(p.id, &p.name)).collect();
         rank(words, &lexicon)
     }
 }
@@ -79,6 +82,24 @@ impl Directory {
 fn stem(name: &str) -> Option<&str> {
     let stem = PLACE_ENDINGS.iter().find_map(|ending| name.strip_suffix(ending))?;
     (stem.chars().count() >= STEM_MIN_CHARS).then_some(stem)
+}
+
+/// One word that points to a key.
+struct Entry<'a, K> {
+    key: K,
+    word: &'a str,
+    /// Characters from which on one may be wrong.
+    fuzzy_from: usize,
+}
+
+impl<'a, K> Entry<'a, K> {
+    fn name(key: K, word: &'a str) -> Self {
+        Self { key, word, fuzzy_from: NAME_FUZZY_CHARS }
+    }
+
+    fn keyword(key: K, word: &'a str) -> Self {
+        Self { key, word, fuzzy_from: KEYWORD_FUZZY_CHARS }
+    }
 }
 
 /// One place in the text where one word of the lexicon fits.
@@ -108,15 +129,15 @@ impl<K: PartialEq> Claim<K> {
 }
 
 /// Scores every key by its words in `text`: longest first, so that a word within a longer one that was found adds nothing.
-fn rank<K: Copy + Ord>(text: &str, lexicon: &[(K, &str)]) -> Vec<Candidate<K>> {
+fn rank<K: Copy + Ord>(text: &str, lexicon: &[Entry<'_, K>]) -> Vec<Candidate<K>> {
     let text: Vec<char> = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
     let mut hits = Vec::new();
-    for (key, word) in lexicon {
+    for Entry { key, word, fuzzy_from } in lexicon {
         let wanted: Vec<char> = word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
         if wanted.is_empty() {
             continue;
         }
-        let allowed = usize::from(wanted.len() >= FUZZY_MIN_CHARS);
+        let allowed = usize::from(wanted.len() >= *fuzzy_from);
         for (start, part) in text.windows(wanted.len()).enumerate() {
             let wrong = part.iter().zip(&wanted).filter(|(a, b)| a != b).count();
             if wrong <= allowed {
@@ -171,6 +192,7 @@ mod tests {
         window("社会保障", Some(2));
         window("残疾证到期了", Some(5));
         window("今天天气真好", None);
+        window("我去公司上班", None); // Not 开公司.
         window("", None);
     }
 

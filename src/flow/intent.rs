@@ -84,6 +84,15 @@ pub fn command(words: &str) -> Option<Intent> {
     COMMANDS.iter().find(|(_, wordings)| wordings.iter().any(|w| words.contains(w))).map(|(intent, _)| *intent)
 }
 
+/// Whether `words` only greet: 喂，你好.
+pub fn greeting(words: &str) -> bool {
+    let mut rest: String = words.chars().filter(|c| c.is_alphanumeric()).collect();
+    for greeting in ["你好", "您好", "喂", "哈喽", "哎", "啊", "嗨"] {
+        rest = rest.replace(greeting, "");
+    }
+    rest.is_empty()
+}
+
 /// Whether `words` report immediate danger, at any length.
 pub fn emergency(words: &str) -> bool {
     EMERGENCY.iter().any(|word| words.contains(word))
@@ -135,6 +144,14 @@ mod tests {
         check("", None);
         // A request in which the word merely occurs.
         check("村里工程进度太慢了，水泥堆在我家门口三个月没有人管", None);
+    }
+
+    #[test]
+    fn greetings() {
+        for words in ["喂", "喂，你好", "您好您好", "喂喂"] {
+            assert!(greeting(words), "{words}");
+        }
+        assert!(!greeting("你好，我想办老年证"));
     }
 
     #[test]

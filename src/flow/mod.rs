@@ -19,7 +19,7 @@ mod vocabulary;
 
 pub use check::check;
 pub use dialogue::{Dialogue, Event, Keys, Listening, MAX_TURNS, Then, Turn};
-pub use intent::{Intent, command, emergency, yes_or_no};
+pub use intent::{Intent, command, emergency, greeting, yes_or_no};
 pub use model::{Choice, Command, Field, Flow, Problem, State, StateId, Step, Timing};
 pub use prompts::{Interruptible, Prompt, PromptBook, PromptBookError, PromptId};
 pub use slots::CaseFacts;

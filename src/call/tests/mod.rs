@@ -8,8 +8,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::*;
-use crate::directory::PostId;
 use crate::directory::example::district;
+use crate::directory::{Directory, PostId};
 use crate::flow::Flow;
 use crate::flow::example::{HOTLINE, book};
 use crate::ids::{CallId, CaseNumber, PhoneNumber};
@@ -67,6 +67,8 @@ struct World {
     log: Vec<String>,
     draft: Option<CaseDraft>,
     drafts: usize,
+    /// The spans sent to the recogniser.
+    asked: Vec<(Duration, Duration)>,
     store_fails: bool,
     progress: Option<ProgressAnswer>,
     ended: Option<EndReason>,
@@ -74,8 +76,12 @@ struct World {
 
 impl World {
     fn new(script: &[Do]) -> Self {
+        Self::in_district(district(), script)
+    }
+
+    fn in_district(district: Directory, script: &[Do]) -> Self {
         let flow = Arc::new(Flow::parse(HOTLINE).expect("a flow"));
-        let profile = LineProfile::new(flow, Arc::new(district()), Arc::new(book())).expect("a duty post");
+        let profile = LineProfile::new(flow, Arc::new(district), Arc::new(book())).expect("a duty post");
         let facts =
             Facts { call: CallId(Uuid::nil()), line: "hotline".to_owned(), caller: PhoneNumber::parse("13812341234") };
         let start = crate::clock::monotonic(); // Only an origin.
@@ -91,6 +97,7 @@ impl World {
             log: Vec::new(),
             draft: None,
             drafts: 0,
+            asked: Vec::new(),
             store_fails: false,
             progress: None,
             ended: None,
@@ -245,6 +252,7 @@ impl World {
             Action::Listen(_) | Action::Note(_) => {}
             Action::Recognise { ask, from, to, .. } => {
                 assert!(from <= to && to <= self.media_time(), "{from:?} to {to:?} at {:?}", self.media_time());
+                self.asked.push((from, to));
                 let heard = self.hears.pop_front().expect("something was said");
                 self.pass(Duration::from_millis(300));
                 self.give(match heard {

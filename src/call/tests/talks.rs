@@ -325,3 +325,36 @@ fn zero_reaches_a_person_from_everywhere() {
         assert_eq!(world.drafts, 1, "{way:?}");
     }
 }
+
+#[test]
+fn a_greeting_is_met_with_patience() {
+    let world = run(&[Say("喂，你好"), Say(PENSION), HangUp]);
+    assert_eq!(world.log[4..6], ["nudge", "readback.window window.7"]);
+}
+
+#[test]
+fn a_window_that_the_district_lacks_is_no_choice() {
+    let mut smaller = district();
+    smaller.windows.remove(&crate::directory::WindowCode(8));
+    let mut world = World::in_district(smaller, &[Key('8'), HangUp]);
+    world.run();
+    assert!(world.log[4].starts_with("wrong_key"), "{:?}", world.log);
+}
+
+#[test]
+fn a_withheld_number_is_asked_for() {
+    let mut world = World::new(&[Key('2'), Say("我要办退休"), Say("大营社区"), Keys("8771234#"), Key('1')]);
+    world.call = Call::new(Arc::clone(&world.call.profile), Facts { caller: None, ..world.call.facts.clone() });
+    world.run();
+    assert_eq!(world.log[6..8], ["key_phone", "readback.phone d.8 d.7 d.7 pause d.yao d.2 d.3 d.4.end"]);
+    assert_eq!(world.draft.expect("a case").callback, PhoneNumber::parse("8771234"));
+}
+
+#[test]
+fn a_line_without_anybody_on_duty_takes_no_calls() {
+    let mut deserted = district();
+    deserted.posts.retain(|_, post| post.window.is_some());
+    let flow = Arc::new(Flow::parse(HOTLINE).expect("a flow"));
+    let refused = LineProfile::new(flow, Arc::new(deserted), Arc::new(book()));
+    assert_eq!(refused.err(), Some(ProfileError::NoDutyPost));
+}

@@ -155,3 +155,27 @@ fn a_notice_that_cannot_be_played_ends_the_call_unrecorded() {
     }
     assert_eq!(world.log, ["answer", "notice", "notice", "notice", "hang up error"]);
 }
+
+/// A caller's hold music never pauses: each stretch is cut at the recogniser's window, and none is sent twice (P16).
+#[test]
+fn endless_sound_is_cut_and_leads_to_a_recording() {
+    let mut world = World::new(&[]);
+    world.give(Input::Start);
+    world.give(Input::Answered);
+    world.give(Input::SpeechStarted { at: world.media_time() });
+    for _ in 0..200 {
+        if world.ended.is_some() {
+            break;
+        }
+        world.hears.push_back(Err(Nothing::Empty));
+        world.step();
+    }
+    assert!(world.log.contains(&"not_understood.2 record.begin".to_owned()), "{:?}", world.log);
+    assert_eq!(world.ended, Some(EndReason::Flow));
+    assert!(world.now - world.start < Duration::from_secs(8 * 60), "{:?}", world.now - world.start);
+    assert!(
+        world.asked.windows(2).all(|pair| pair[0].1 <= pair[1].0 + Duration::from_millis(300)),
+        "{:?}",
+        world.asked
+    );
+}

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Dialogue, MAX_READ_BACKS, PHONE_DIGITS, Then, Turn, YES_NO_MIN_CONFIDENCE};
 use crate::directory::WindowCode;
-use crate::flow::intent::{Intent, command, emergency, yes_or_no};
+use crate::flow::intent::{Intent, command, emergency, greeting, yes_or_no};
 use crate::flow::model::{Choice, Command, Field, StateId, Step};
 use crate::flow::prompts::PromptId;
 use crate::flow::slots::REQUEST_MIN_CHARS;
@@ -38,7 +38,11 @@ impl Dialogue {
             | Step::End => None,
         };
         match own.or_else(|| flow.keys.get(&key).map(|c| Choice::Command(*c))) {
-            Some(Choice::Window(code)) => self.chosen(code, false, vec![], wall),
+            // A window that the district has closed is no choice.
+            Some(Choice::Window(code)) if self.directory.windows.contains_key(&code) => {
+                self.chosen(code, false, vec![], wall)
+            }
+            Some(Choice::Window(_)) => self.wrong_key(wall),
             Some(Choice::Command(command)) => self.command(command, vec![], wall),
             Some(Choice::State(id)) => self.go(id, vec![], wall),
             None if !self.told.is_empty() => self.command(Command::Repeat, vec![], wall),
@@ -95,6 +99,10 @@ impl Dialogue {
             Some(Intent::Back) => return self.command(Command::Back, lead, wall),
             Some(Intent::Progress) if menu => return self.command(Command::Progress, lead, wall),
             Some(Intent::Progress) | None => {}
+        }
+        // People greet before they speak; like silence, it is answered with patience.
+        if greeting(text) {
+            return self.silence(wall);
         }
         match step {
             Step::Menu { window, .. } => self.wish(text, *window, lead, wall),
