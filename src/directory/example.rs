@@ -30,7 +30,7 @@ pub(crate) fn district() -> Directory {
         (5, "残疾人服务", "残疾 残疾证 轮椅"),
         (6, "劳动就业", "找工作 就业 招工 欠薪"),
         (7, "老年人服务", "老年证 养老院 高龄津贴"),
-        (8, "信息咨询", "路灯 停水 停电 噪音"),
+        (8, "信息咨询", "路灯 停水 停电 噪音 问一下 怎么办"),
     ] {
         let keywords = keywords.split(' ').map(str::to_owned).collect();
         d.windows.insert(WindowCode(code), Window { code: WindowCode(code), name: name.to_owned(), keywords });

@@ -16,6 +16,11 @@ const KEYWORD_FUZZY_CHARS: usize = 4;
 /// Endings that people leave off a place's name.
 const PLACE_ENDINGS: [&str; 8] = ["村民委员会", "居委会", "村委会", "社区", "街道", "村", "乡", "镇"];
 
+/// Keywords of the window for enquiries that stand in requests of every kind: they count when nothing else is found.
+const ASKING: [&str; 14] = [
+    "问一下", "问问", "请问", "咨询", "打听", "了解", "政策", "电话", "地址", "上班时间", "怎么办", "材料", "办事", "信息",
+];
+
 /// Shortest name left after its ending is dropped.
 const STEM_MIN_CHARS: usize = 2;
 
@@ -42,7 +47,9 @@ impl Directory {
             lexicon.push(Entry::name(item.window, &item.name));
             lexicon.extend(item.keywords.iter().map(|k| Entry::keyword(item.window, k)));
         }
-        rank(words, &lexicon)
+        let (asking, telling): (Vec<_>, Vec<_>) = lexicon.into_iter().partition(|e| ASKING.contains(&e.word));
+        let told = rank(words, &telling);
+        if told.is_empty() { rank(words, &asking) } else { told }
     }
 
     /// The items of one window, or of all, by keyword and name; the best first.
@@ -192,6 +199,8 @@ mod tests {
         window("社会保障", Some(2));
         window("残疾证到期了", Some(5));
         window("今天天气真好", None);
+        window("我想问一下医保怎么办", Some(2));
+        window("我想问一下", Some(8));
         window("我去公司上班", None); // Not 开公司.
         window("", None);
     }
