@@ -18,7 +18,20 @@ const PLACE_ENDINGS: [&str; 8] = ["村民委员会", "居委会", "村委会", "
 
 /// Keywords of the window for enquiries that stand in requests of every kind: they count when nothing else is found.
 const ASKING: [&str; 14] = [
-    "问一下", "问问", "请问", "咨询", "打听", "了解", "政策", "电话", "地址", "上班时间", "怎么办", "材料", "办事", "信息",
+    "问一下",
+    "问问",
+    "请问",
+    "咨询",
+    "打听",
+    "了解",
+    "政策",
+    "电话",
+    "地址",
+    "上班时间",
+    "怎么办",
+    "材料",
+    "办事",
+    "信息",
 ];
 
 /// Shortest name left after its ending is dropped.

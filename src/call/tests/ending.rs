@@ -69,3 +69,43 @@ fn who_gives_up_before_the_answer_is_noted_as_such() {
     world.give(Input::HungUp);
     assert_eq!((world.ended, world.drafts), (Some(EndReason::Cancelled), 0));
 }
+
+#[test]
+fn shutdown_waits_for_a_case_that_is_being_opened() {
+    let mut world = World::new(&[Say(PENSION), Key('1'), Key('1')]);
+    world.give(Input::Start);
+    world.give(Input::Answered);
+    while !world.script.is_empty() || world.playing.is_some() {
+        world.step();
+    }
+    world.nobody_answers = true;
+    world.press('1');
+    world.give(Input::Drain);
+    assert_eq!(world.last(), "open Dialogue");
+    let due_on = "2026-10-05".parse().expect("a date");
+    world.give(Input::CaseOpened { number: CaseNumber::from_serial(1_000_000), owner: PostId(7), due_on });
+    assert_eq!(world.last(), told("owner.township", 10, 5, 1));
+    while world.ended.is_none() {
+        world.step();
+    }
+    assert_eq!((world.ended, world.drafts), (Some(EndReason::Drain), 1));
+}
+
+#[test]
+fn a_number_told_into_a_hold_is_told_again() {
+    let mut world = World::new(&[Say(PENSION), Key('1'), Key('1'), Key('1'), HoldAndBack]);
+    world.run();
+    let told = told("owner.township", 10, 5, 1);
+    assert_eq!(world.log.iter().filter(|l| **l == told).count(), 2);
+    assert_eq!(world.drafts, 1);
+}
+
+/// Somebody who presses keys for ever is served by a recording in the end.
+#[test]
+fn turns_without_end_lead_to_a_recording() {
+    let mut world = World::welcome(&[]);
+    for _ in 1..crate::flow::MAX_TURNS {
+        world.press('9');
+    }
+    assert_eq!(world.last(), "slowly record.begin");
+}

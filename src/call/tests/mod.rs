@@ -70,6 +70,9 @@ struct World {
     /// The spans sent to the recogniser.
     asked: Vec<(Duration, Duration)>,
     store_fails: bool,
+    /// Neither store nor recogniser ever answers.
+    nobody_answers: bool,
+    confidence: f32,
     progress: Option<ProgressAnswer>,
     ended: Option<EndReason>,
 }
@@ -99,9 +102,35 @@ impl World {
             drafts: 0,
             asked: Vec::new(),
             store_fails: false,
+            nobody_answers: false,
+            confidence: 0.9,
             progress: None,
             ended: None,
         }
+    }
+
+    /// Up to the caller's turn, after the welcome.
+    fn welcome(script: &[Do]) -> Self {
+        let mut world = Self::new(script);
+        world.give(Input::Start);
+        world.give(Input::Answered);
+        while world.playing.is_some() {
+            world.step();
+        }
+        world
+    }
+
+    fn last(&self) -> &str {
+        self.log.last().map_or("", String::as_str)
+    }
+
+    fn press(&mut self, key: char) {
+        self.give(Input::Digit { key, source: KeySource::Rtp });
+    }
+
+    /// How long the gateway waits from now on.
+    fn patience(&self) -> Duration {
+        self.call.poll_timeout().expect("a deadline") - self.now
     }
 
     fn run(&mut self) {
@@ -254,9 +283,12 @@ impl World {
                 assert!(from <= to && to <= self.media_time(), "{from:?} to {to:?} at {:?}", self.media_time());
                 self.asked.push((from, to));
                 let heard = self.hears.pop_front().expect("something was said");
+                if self.nobody_answers {
+                    return;
+                }
                 self.pass(Duration::from_millis(300));
                 self.give(match heard {
-                    Ok(text) => Input::Heard { ask, text: text.to_owned(), confidence: 0.9 },
+                    Ok(text) => Input::Heard { ask, text: text.to_owned(), confidence: self.confidence },
                     Err(why) => Input::HeardNothing { ask, why },
                 });
             }
@@ -265,7 +297,7 @@ impl World {
                 self.drafts += 1;
                 let (owner, due_on) = (draft.owner, draft.due_on);
                 self.draft = Some(draft);
-                if !self.call.is_over() {
+                if !self.call.is_over() && !self.nobody_answers {
                     self.give(if self.store_fails {
                         Input::CaseFailed
                     } else {
@@ -275,7 +307,9 @@ impl World {
             }
             Action::LookUp(number) => {
                 self.log.push(format!("look up {number}"));
-                self.give(Input::Progress(self.progress.clone()));
+                if !self.nobody_answers {
+                    self.give(Input::Progress(self.progress.clone()));
+                }
             }
             Action::HangUp(reason) => {
                 self.log.push(format!("hang up {reason}"));

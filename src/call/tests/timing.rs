@@ -179,3 +179,141 @@ fn endless_sound_is_cut_and_leads_to_a_recording() {
         world.asked
     );
 }
+
+/// What the caller hears after a talkspurt, and how long a pause must be to end it.
+#[track_caller]
+fn pause(way: &[Do], expected_ms: u128) {
+    let mut world = World::welcome(way);
+    while !world.script.is_empty() || world.playing.is_some() {
+        world.step();
+    }
+    world.give(Input::SpeechStarted { at: world.media_time() });
+    world.pass(Duration::from_secs(1));
+    world.give(Input::SpeechEnded { at: world.media_time() });
+    assert_eq!(world.patience().as_millis(), expected_ms, "{way:?}");
+}
+
+#[test]
+fn slow_speakers_and_those_who_dictate_have_more_time() {
+    pause(&[], 800);
+    pause(&[Key('9')], 2_500);
+    pause(&[Key('2')], 800);
+    pause(&[Key('2'), Say("我要办退休手续")], 3_000);
+    pause(&[Key('9'), Key('2'), Say("我要办退休手续")], 3_000);
+    pause(&[Key('#')], 3_000);
+}
+
+#[test]
+fn slow_keys_have_more_time() {
+    let check = |way: &[Do], expected| {
+        let mut world = World::welcome(way);
+        while !world.script.is_empty() || world.playing.is_some() {
+            world.step();
+        }
+        world.press('1');
+        assert_eq!(world.patience().as_secs(), expected, "{way:?}");
+    };
+    check(&[Key('#')], 4);
+    check(&[Key('9'), Key('#')], 6);
+}
+
+#[test]
+fn hash_ends_a_request_at_once() {
+    let mut world = World::welcome(&[Key('2')]);
+    while !world.script.is_empty() || world.playing.is_some() {
+        world.step();
+    }
+    let from = world.media_time();
+    world.hears.push_back(Ok("我要办退休手续"));
+    world.give(Input::SpeechStarted { at: from });
+    world.pass(Duration::from_secs(2));
+    world.press('#');
+    assert_eq!(world.last(), "dictate_place");
+    assert_eq!(world.asked, [(from.saturating_sub(Duration::from_millis(300)), from + Duration::from_secs(2))]);
+}
+
+#[test]
+fn a_recogniser_or_store_that_never_answers_is_not_waited_for() {
+    let mut world = World::welcome(&[Say("医保"), Key('2'), Say("我要办退休手续")]);
+    world.nobody_answers = true;
+    let before = world.now;
+    world.step();
+    world.time_out();
+    assert_eq!(world.last(), "degraded.speech");
+    assert!(world.now - before < Duration::from_secs(12));
+
+    let mut world = World::new(&[Say(PENSION), Key('1'), Key('1')]);
+    world.give(Input::Start);
+    world.give(Input::Answered);
+    while !world.script.is_empty() || world.playing.is_some() {
+        world.step();
+    }
+    world.nobody_answers = true;
+    world.press('1');
+    assert_eq!((world.last(), world.patience()), ("open Dialogue", STORE_WAIT));
+    world.time_out();
+    assert_eq!(world.last(), "trouble.sorry callback.soon");
+
+    let mut world = World::welcome(&[Key('#')]);
+    world.nobody_answers = true;
+    world.script.push_back(Keys("10000004#"));
+    while !world.script.is_empty() || world.playing.is_some() {
+        world.step();
+    }
+    world.time_out();
+    assert_eq!(world.last(), "trouble.sorry record.begin");
+}
+
+#[test]
+fn a_message_ends_at_hash_a_long_pause_or_its_longest_time() {
+    let begin = || {
+        let mut world = World::welcome(&[Key('0')]);
+        while !world.script.is_empty() || world.playing.is_some() {
+            world.step();
+        }
+        world.give(Input::SpeechStarted { at: world.media_time() });
+        world
+    };
+    let mut world = begin();
+    world.press('5');
+    assert_eq!(world.last(), "beep");
+    world.press('#');
+    assert_eq!(world.last(), "record.done");
+
+    let mut world = begin();
+    world.pass(Duration::from_secs(5));
+    world.give(Input::SpeechEnded { at: world.media_time() });
+    assert_eq!(world.patience(), Duration::from_secs(6));
+
+    let mut world = begin();
+    assert_eq!(world.patience(), Duration::from_secs(180));
+    world.time_out();
+    assert_eq!(world.last(), "record.done");
+}
+
+#[test]
+fn a_key_skips_what_leads_to_the_tone_but_not_the_tone() {
+    let mut world = World::welcome(&[Key('0')]);
+    world.step();
+    assert_eq!(world.last(), "person.none");
+    world.press('#');
+    assert_eq!(world.last(), "beep");
+    world.press('#');
+    assert_eq!(world.last(), "beep");
+}
+
+#[test]
+fn a_key_cuts_the_goodbye() {
+    let world = run(&[Say(PENSION), Key('1'), Key('1'), Key('1'), KeyOver("goodbye", '1')]);
+    assert_eq!(world.log[world.log.len() - 3..], ["goodbye", "stop", "hang up flow"]);
+}
+
+#[test]
+fn an_uncertain_yes_is_asked_for_again() {
+    let mut world = World::welcome(&[Say(PENSION), Say("对")]);
+    world.confidence = 0.3;
+    while !world.script.is_empty() || world.playing.is_some() {
+        world.step();
+    }
+    assert_eq!(world.last(), "not_understood.1");
+}
