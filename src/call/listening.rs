@@ -7,8 +7,8 @@ use serde_json::json;
 use super::action::{Action, EventKind};
 use super::input::{AskId, Nothing};
 use super::machine::{Call, Moment};
-use super::phase::{Phase, Utterance};
-use crate::flow::{Event, Expect, Keys, Listening, emergency};
+use super::phase::{Asking, Comfort, Phase, Utterance};
+use crate::flow::{Event, Expect, Keys, Listening, MOMENT, emergency};
 use crate::units::millis;
 
 /// Sound before the detected beginning that goes to the recogniser too: soft first consonants are detected late.
@@ -16,6 +16,9 @@ const PRE_ROLL: Duration = Duration::from_millis(300);
 
 /// A shorter sound without words in it was a cough or a click, not an answer.
 const NOISE_MAX: Duration = Duration::from_millis(700);
+
+/// The recogniser's silence after which the caller is asked for patience.
+const COMFORT_AFTER: Duration = Duration::from_millis(1_500);
 
 /// Added to the recogniser's own deadline before its answer is given up.
 const ANSWER_GRACE: Duration = Duration::from_millis(500);
@@ -44,10 +47,13 @@ impl Call {
                 let (utterance, to) = (*utterance, *to);
                 return self.ask(utterance, to, m);
             }
-            Phase::Asking { utterance, .. } if key == '#' && utterance.listening.hash_ends => return,
+            Phase::Asking(asking) if key == '#' && asking.utterance.listening.hash_ends => return,
             // The first key mutes speech (P12).
-            Phase::Speaking(utterance) | Phase::Pausing { utterance, .. } | Phase::Asking { utterance, .. } => {
-                Some(utterance.listening)
+            Phase::Speaking(utterance) | Phase::Pausing { utterance, .. } => Some(utterance.listening),
+            Phase::Asking(Asking { utterance, .. }) => {
+                let listening = utterance.listening;
+                self.stop_comfort(m);
+                Some(listening)
             }
             Phase::Message { .. } if key == '#' => return self.event(Event::Recorded, m),
             Phase::Ringing | Phase::Notice { .. } | Phase::Message { .. } | Phase::AtStore { .. } | Phase::Over => None,
@@ -70,7 +76,7 @@ impl Call {
             | Phase::Waiting { .. }
             | Phase::Speaking(_)
             | Phase::Pausing { .. }
-            | Phase::Asking { .. }
+            | Phase::Asking(_)
             | Phase::Message { .. }
             | Phase::AtStore { .. }
             | Phase::Over => String::new(),
@@ -110,7 +116,12 @@ impl Call {
                 Utterance { listening: *listening, from: at, since: m.now, quiet_until: *quiet_until }
             }
             // Not the end after all, or more to say while the recogniser works: one utterance (P15).
-            Phase::Pausing { utterance, .. } | Phase::Asking { utterance, .. } => *utterance,
+            Phase::Pausing { utterance, .. } => *utterance,
+            Phase::Asking(Asking { utterance, .. }) => {
+                let utterance = *utterance;
+                self.stop_comfort(m);
+                utterance
+            }
             Phase::Message { until, ends } => {
                 *until = *ends;
                 self.spoke_at.get_or_insert(m.wall);
@@ -142,7 +153,7 @@ impl Call {
             | Phase::Waiting { .. }
             | Phase::Pausing { .. }
             | Phase::Keying { .. }
-            | Phase::Asking { .. }
+            | Phase::Asking(_)
             | Phase::AtStore { .. }
             | Phase::Over => {}
         }
@@ -166,11 +177,12 @@ impl Call {
         let detail = json!({ "ask": ask.0, "from_ms": millis(from), "to_ms": millis(to), "expect": named });
         self.note(EventKind::Asked, detail, m);
         m.actions.push(Action::Recognise { ask, from, to, expect, within });
-        self.phase = Phase::Asking { utterance, ask, to, until: m.now + within + ANSWER_GRACE };
+        let comfort = Comfort::Due(m.now + COMFORT_AFTER);
+        self.phase = Phase::Asking(Asking { utterance, ask, to, until: m.now + within + ANSWER_GRACE, comfort });
     }
 
     pub(super) fn heard(&mut self, ask: AskId, text: &str, confidence: f32, m: &mut Moment) {
-        if !self.asked(ask) {
+        if !matches!(&self.phase, Phase::Asking(asking) if asking.ask == ask) {
             return;
         }
         if text.chars().all(|c| !c.is_alphanumeric()) {
@@ -179,28 +191,66 @@ impl Call {
         let danger = emergency(text);
         let detail = json!({ "ask": ask.0, "text": text, "confidence": confidence, "emergency": danger });
         self.note(EventKind::Heard, detail, m);
-        self.event(Event::Words { text: text.to_owned(), confidence }, m);
+        self.answered_by_recogniser(Event::Words { text: text.to_owned(), confidence }, m);
     }
 
     pub(super) fn heard_nothing(&mut self, ask: AskId, why: Nothing, m: &mut Moment) {
-        let Phase::Asking { utterance, ask: asked, to, .. } = &self.phase else { return };
-        if *asked != ask {
+        let Phase::Asking(asking) = &self.phase else { return };
+        if asking.ask != ask {
             return;
         }
-        let (utterance, lasted) = (*utterance, to.saturating_sub(utterance.from));
+        let (utterance, lasted) = (asking.utterance, asking.to.saturating_sub(asking.utterance.from));
         self.note(EventKind::Heard, json!({ "ask": ask.0, "nothing": why.to_string() }), m);
         match why {
             Nothing::Empty if lasted < NOISE_MAX => {
                 let Utterance { listening, quiet_until, .. } = utterance;
                 self.phase = Phase::Waiting { listening, quiet_until };
             }
-            Nothing::Empty => self.event(Event::Unintelligible, m),
-            Nothing::TooLate | Nothing::Busy | Nothing::Failed => self.event(Event::RecogniserDown, m),
+            Nothing::Empty => self.answered_by_recogniser(Event::Unintelligible, m),
+            Nothing::TooLate | Nothing::Busy | Nothing::Failed => {
+                self.answered_by_recogniser(Event::RecogniserDown, m);
+            }
         }
     }
 
-    /// Whether an answer is still awaited.
-    fn asked(&self, answered: AskId) -> bool {
-        matches!(self.phase, Phase::Asking { ask, .. } if ask == answered)
+    /// The recogniser's answer counts now, or when the caller was asked for patience, once that is said.
+    fn answered_by_recogniser(&mut self, event: Event, m: &mut Moment) {
+        if let Phase::Asking(Asking { comfort: Comfort::Playing(_, answer), .. }) = &mut self.phase {
+            *answer = Some(event);
+        } else {
+            self.event(event, m);
+        }
+    }
+
+    /// The recogniser takes long, or too long.
+    pub(super) fn recogniser_slow(&mut self, m: &mut Moment) {
+        let play = self.next_play();
+        let slow = self.dialogue.slow();
+        let Phase::Asking(asking) = &mut self.phase else { return };
+        match &mut asking.comfort {
+            Comfort::Due(_) if m.now < asking.until => {
+                asking.comfort = Comfort::Playing(play, None);
+                m.actions.push(Action::Play { id: play, prompts: vec![MOMENT.into()], slow });
+            }
+            Comfort::Playing(_, answer) => {
+                let event = answer.take().unwrap_or(Event::RecogniserDown);
+                self.event(event, m);
+            }
+            Comfort::Due(_) | Comfort::Done => self.event(Event::RecogniserDown, m),
+        }
+    }
+
+    /// The caller was asked for patience: what the recogniser answered meanwhile counts.
+    pub(super) fn comforted(&mut self, m: &mut Moment) {
+        let Phase::Asking(asking) = &mut self.phase else { return };
+        if let Comfort::Playing(_, Some(event)) = std::mem::replace(&mut asking.comfort, Comfort::Done) {
+            self.event(event, m);
+        }
+    }
+
+    fn stop_comfort(&mut self, m: &mut Moment) {
+        if matches!(&self.phase, Phase::Asking(Asking { comfort: Comfort::Playing(..), .. })) {
+            m.actions.push(Action::StopPlay);
+        }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::action::{Action, EndReason, EventKind, TimelineEvent};
 use super::input::{Facts, Input, PlayId};
-use super::phase::{Phase, Request};
+use super::phase::{Asking, Comfort, Phase, Request};
 use super::profile::LineProfile;
 use crate::cases::Origin;
 use crate::flow::{CaseFacts, Dialogue, Event, Then};
@@ -164,6 +164,7 @@ impl Call {
                 (true, _) => self.finish(EndReason::Error, m),
             },
             Phase::Saying(saying) if saying.play == id => self.run_done(m),
+            Phase::Asking(Asking { comfort: Comfort::Playing(play, _), .. }) if *play == id => self.comforted(m),
             Phase::Ringing
             | Phase::Notice { .. }
             | Phase::Saying(_)
@@ -171,7 +172,7 @@ impl Call {
             | Phase::Speaking(_)
             | Phase::Pausing { .. }
             | Phase::Keying { .. }
-            | Phase::Asking { .. }
+            | Phase::Asking(_)
             | Phase::Message { .. }
             | Phase::AtStore { .. }
             | Phase::Over => {}
@@ -199,7 +200,7 @@ impl Call {
             | Phase::Speaking(_)
             | Phase::Pausing { .. }
             | Phase::Keying { .. }
-            | Phase::Asking { .. } => {
+            | Phase::Asking(_) => {
                 let turn = self.dialogue.again(m.wall);
                 self.begin(turn, m);
             }
@@ -230,7 +231,7 @@ impl Call {
             | Phase::Speaking(_)
             | Phase::Pausing { .. }
             | Phase::Keying { .. }
-            | Phase::Asking { .. }
+            | Phase::Asking(_)
             | Phase::Message { .. } => self.event(Event::Drain, m),
         }
     }
@@ -258,7 +259,7 @@ impl Call {
                 let digits = digits.clone();
                 self.event(Event::Entered(digits), m);
             }
-            Phase::Asking { .. } => self.event(Event::RecogniserDown, m),
+            Phase::Asking(_) => self.recogniser_slow(m),
             Phase::Message { .. } => self.event(Event::Recorded, m),
             Phase::AtStore { request: Request::OpenCase, .. } => self.event(Event::NotOpened, m),
             Phase::AtStore { request: Request::LookUp, .. } => self.event(Event::NotLookedUp, m),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::input::{AskId, PlayId};
-use crate::flow::{Interruptible, Listening, PromptId, Then};
+use crate::flow::{Event, Interruptible, Listening, PromptId, Then};
 
 #[derive(Debug)]
 pub(super) enum Phase {
@@ -23,7 +23,7 @@ pub(super) enum Phase {
     /// The caller keys a number.
     Keying { listening: Listening, digits: String, until: Instant },
     /// The recogniser works.
-    Asking { utterance: Utterance, ask: AskId, to: Duration, until: Instant },
+    Asking(Asking),
     /// A message is taken.
     Message { until: Instant, ends: Instant },
     /// The store works.
@@ -64,6 +64,27 @@ pub(super) struct Utterance {
     pub(super) quiet_until: Instant,
 }
 
+/// An utterance at the recogniser.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) utterance: Utterance,
+    pub(super) ask: AskId,
+    /// Its end, as media time.
+    pub(super) to: Duration,
+    /// When the answer is given up.
+    pub(super) until: Instant,
+    pub(super) comfort: Comfort,
+}
+
+/// "One moment, please": said when the recogniser takes long, so that nobody asks whether we are still there.
+#[derive(Debug)]
+pub(super) enum Comfort {
+    Due(Instant),
+    /// It plays; what the recogniser answered meanwhile waits for its end.
+    Playing(PlayId, Option<Event>),
+    Done,
+}
+
 /// What the store was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Request {
@@ -79,9 +100,12 @@ impl Phase {
             Self::Saying(saying) => saying.over.map(|(_, due)| due),
             Self::Waiting { quiet_until, .. } => Some(*quiet_until),
             Self::Speaking(utterance) => Some(utterance.longest()),
+            Self::Asking(Asking { until, comfort, .. }) => match comfort {
+                Comfort::Due(at) => Some(*at.min(until)),
+                Comfort::Playing(..) | Comfort::Done => Some(*until),
+            },
             Self::Pausing { until, .. }
             | Self::Keying { until, .. }
-            | Self::Asking { until, .. }
             | Self::Message { until, .. }
             | Self::AtStore { until, .. } => Some(*until),
         }

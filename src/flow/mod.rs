@@ -23,7 +23,7 @@ pub use intent::{Intent, command, emergency, greeting, yes_or_no};
 pub use model::{Choice, Command, Field, Flow, Problem, State, StateId, Step, Timing};
 pub use prompts::{Interruptible, Prompt, PromptBook, PromptBookError, PromptId};
 pub use slots::CaseFacts;
-pub use vocabulary::vocabulary;
+pub use vocabulary::{MOMENT, vocabulary};
 
 /// What an utterance is expected to hold: lets the recogniser prefer what fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -35,6 +35,8 @@ pub(super) const DEGRADED: &str = "degraded.speech";
 pub(super) const TROUBLE: &str = "trouble.sorry";
 /// "In danger hang up and dial 110, 119 or 120."
 pub(super) const EMERGENCY: &str = "emergency.advice";
+/// "One moment, please": said by the call when the recogniser takes long.
+pub const MOMENT: &str = "moment";
 /// "Your matter is registered under"
 pub(super) const OPENED: &str = "case.opened";
 /// "I repeat, under"
@@ -62,7 +64,7 @@ pub(super) const PROGRESS_WRONG: &str = "progress.wrong_check";
 /// "We must stop here for now."
 pub(super) const GOODBYE_EARLY: &str = "goodbye.early";
 
-const PLAIN: [&str; 29] = [
+const PLAIN: [&str; 30] = [
     NUDGE,
     NUDGE_KEY,
     NOT_UNDERSTOOD,
@@ -78,6 +80,7 @@ const PLAIN: [&str; 29] = [
     DEGRADED,
     TROUBLE,
     EMERGENCY,
+    MOMENT,
     OPENED,
     OPENED_REPEAT,
     OWNER,
