@@ -18,6 +18,7 @@ pub(crate) fn district() -> Directory {
         (101, Some(10), Level::Village, "高龙坝社区"),
         (110, Some(11), Level::Village, "泷水塘社区"),
         (111, Some(11), Level::Village, "大营社区"),
+        (112, Some(11), Level::Village, "小塘村"),
     ] {
         let org = Organisation { id: OrgId(id), parent: parent.map(OrgId), level, name: name.to_owned() };
         d.organisations.insert(org.id, org);

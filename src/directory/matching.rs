@@ -84,7 +84,7 @@ impl Directory {
                 Level::District | Level::Township => false,
             };
             if lowest {
-                lexicon.push(Entry::name(org.id, &org.name));
+                lexicon.push(Entry::place(org.id, &org.name));
                 lexicon.extend(stem(&org.name).map(|s| Entry::name(org.id, s)));
             }
         }
@@ -119,6 +119,11 @@ impl<'a, K> Entry<'a, K> {
 
     fn keyword(key: K, word: &'a str) -> Self {
         Self { key, word, fuzzy_from: KEYWORD_FUZZY_CHARS }
+    }
+
+    /// A place's name with its ending, which many share and which tells nothing: 小河村 must not be found as 小塘村.
+    fn place(key: K, word: &'a str) -> Self {
+        Self { key, word, fuzzy_from: NAME_FUZZY_CHARS + 1 }
     }
 }
 
@@ -232,7 +237,9 @@ mod tests {
         village("我们住在高隆潭", Some("高龙潭社区"));
         village("我们住在高隆谭", None);
         village("我住泷水塘村", Some("泷水塘社区"));
-        // Of two characters both must be right.
+        village("我家在大云社区", Some("大营社区"));
+        // Of two characters both must be right, and the ending counts little.
+        village("我家在小河村", None);
         village("大营的人", Some("大营社区"));
         village("小营的人", None);
     }

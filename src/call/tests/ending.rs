@@ -109,3 +109,13 @@ fn turns_without_end_lead_to_a_recording() {
     }
     assert_eq!(world.last(), "slowly record.begin");
 }
+
+#[test]
+fn a_notice_held_away_is_played_again() {
+    let mut world = World::new(&[]);
+    world.give(Input::Start);
+    world.give(Input::Answered);
+    world.give(Input::StreamChanged { held: true });
+    world.give(Input::StreamChanged { held: false });
+    assert_eq!(world.log, ["answer", "notice", "notice"]);
+}

@@ -353,3 +353,21 @@ fn a_slow_recogniser_has_the_caller_asked_for_patience() {
     world.give(heard());
     assert_eq!(world.last(), "stop", "the whole utterance is asked for again");
 }
+
+#[test]
+fn speech_that_goes_on_into_a_prompt_that_allows_it_stops_it() {
+    let mut world = World::welcome(&[Say(PENSION)]);
+    world.step();
+    assert_eq!(world.last(), "readback.window window.7");
+    world.hears.push_back(Ok("对"));
+    world.give(Input::SpeechStarted { at: world.media_time() });
+    // Only a key stops this one.
+    assert_eq!(world.call.poll_timeout(), Some(world.start + MAX_CALL));
+    world.step();
+    assert_eq!(world.last(), "readback.confirm");
+    world.time_out();
+    assert_eq!(world.last(), "stop");
+    world.give(Input::SpeechEnded { at: world.media_time() });
+    world.time_out();
+    assert_eq!(world.last(), "readback.place org.100");
+}
