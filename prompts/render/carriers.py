@@ -44,6 +44,7 @@ class Series:
 _COUNTED = Series("四十四", "八十八", 0.88)
 _SYLLABLE = Series("三百", "八百", 0.78)
 _DIGIT = Series("三", "八", 0.75, lead_s=0.02, tail_s=0.05)
+_NAME = Series("本区", "八个", 0.90, lead_s=0.02, tail_s=0.10)
 _LAST_DIGIT = Series("三五八", "", 0.75, final=True, lead_s=0.02, tail_s=0.08)
 
 _CARRIERS = [
@@ -57,6 +58,7 @@ _CARRIERS = [
     (r"window\.\d", "，对吗？"),
 ]
 _SERIES = [
+    (r"org\.\d+", _NAME),
     (r"d\.(\d|yao)", _DIGIT),
     (r"d\.(\d|yao)\.end", _LAST_DIGIT),
     (r"n\.(\d|10)|liang|yi\.(rising|falling)|unit\.\w+|year\.tail|minute\.zheng|half", _SYLLABLE),
@@ -64,7 +66,14 @@ _SERIES = [
     (r"percent|workdays|today|tomorrow|day_after|morning|noon|afternoon|evening", _COUNTED),
 ]
 # Readings that the text does not give.
-_READINGS = {"yi.rising": "[yi2]", "yi.falling": "[yi4]", "d.yao": "[yao1]", "d.yao.end": "[yao1]", "unit.point": "[dian3]"}
+_READINGS = {
+    "yi.rising": "[yi2]",
+    "yi.falling": "[yi4]",
+    "d.yao": "[yao1]",
+    "d.yao.end": "[yao1]",
+    "unit.point": "[dian3]",
+    "org.110050": "[chang2][po1][cun1]",
+}
 
 
 def spoken(prompt: dict) -> str:

@@ -59,6 +59,8 @@ def _faults(prompt: dict, piece: bool) -> list[str]:
         samples = telephone.read(path)
     except ValueError as fault:
         return [str(fault)]
+    if prompt["id"] == "pause":
+        return ["not silent"] if np.any(samples) else []
     faults = []
     seconds = len(samples) / telephone.RATE_HZ
     limit = _NOTICE_S if prompt["id"] == "notice" else _SENTENCE_S
@@ -84,7 +86,7 @@ def _recognise(sentences: list[dict], cache: Path) -> None:
     recogniser = Recogniser(cache)
     totals = np.zeros(3, dtype=int)
     for prompt in sentences:
-        if prompt["id"] == "beep":
+        if prompt["id"] in ("beep", "pause"):
             continue
         heard = recogniser.text(telephone.read(_FOLDER / "zh-CN" / f"{prompt['id']}.wav"))
         counts = errors(prompt["text"], heard)

@@ -26,6 +26,8 @@ _BREATH_S = 0.03
 _EDGE_S = 0.06
 # What a phrase keeps of the pause that followed it in its carrier.
 _PHRASE_TAIL_S = 0.10
+# Between groups of digits.
+_PAUSE_PIECE_S = 0.30
 # Glottal stops: see carriers.py.
 _STOP = "ʔ ʔ"
 _DOWN = RATE_HZ // telephone.RATE_HZ
@@ -63,6 +65,8 @@ def _save(folder: Path, prompt: dict, samples: np.ndarray) -> None:
 def _single(kokoro: Kokoro, prompt: dict) -> np.ndarray:
     if prompt["id"] == "beep":
         return telephone.beep()
+    if prompt["id"] == "pause":
+        return np.zeros(int(_PAUSE_PIECE_S * telephone.RATE_HZ))
     frame = carrier(prompt["id"])
     if frame is None:
         return sentences(kokoro, prompt["text"], SPEAKER, SPEED)
