@@ -71,12 +71,10 @@ fn compute(wav: &Path, source_bytes: u64) -> io::Result<Peaks> {
     while frame < frames {
         let want = usize::try_from(frames - frame).map_or(CHUNK_FRAMES, |left| left.min(CHUNK_FRAMES));
         let chunk = &mut chunk[..want * channels * 2];
-        if let Err(error) = bytes.read_exact(chunk) {
-            // A recording cut by a crash is shown as far as it goes.
-            if error.kind() == io::ErrorKind::UnexpectedEof {
-                break;
-            }
-            return Err(error);
+        let filled = fill(&mut bytes, chunk)?;
+        let chunk = &chunk[..filled];
+        if chunk.is_empty() {
+            break;
         }
         for samples in chunk.chunks_exact(channels * 2) {
             let slice = usize::try_from(frame * SLICES as u64 / frames).unwrap_or(SLICES - 1);
@@ -89,6 +87,20 @@ fn compute(wav: &Path, source_bytes: u64) -> io::Result<Peaks> {
     }
     let channels = tops.into_iter().map(|c| c.into_iter().map(to_byte).collect()).collect();
     Ok(Peaks { source_bytes, duration_ms: frames * 1000 / u64::from(spec.sample_rate.max(1)), channels })
+}
+
+/// Reads until `chunk` is full or the file ends: a recording cut by a crash is shown as far as it goes.
+fn fill(bytes: &mut impl Read, chunk: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < chunk.len() {
+        match bytes.read(&mut chunk[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 fn to_byte(level: u16) -> u8 {

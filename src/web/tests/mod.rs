@@ -1,1 +1,10 @@
-//! Tests of the whole router against a real Postgres.
+//! Tests of the whole router against a real Postgres, and of the pages in a real browser.
+
+mod api;
+mod browser;
+mod desk;
+mod gate;
+mod masking;
+mod matrix;
+mod office;
+mod sound;

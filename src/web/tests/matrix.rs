@@ -1,0 +1,164 @@
+//! Every route, as everybody: who is let in, who is sent to log in, who is refused, and what happens without a token.
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+
+use super::office::{Office, form};
+use crate::store::users::Role;
+use crate::web::access::{Access, Right};
+use crate::web::headers::POLICY;
+use crate::web::routes::{Route, table};
+
+/// Who may do what, written out once more and independently of the table: `OEAU` for operator, evaluator, administrator,
+/// auditor.
+const EXPECTED: [(&str, &str); 36] = [
+    ("GET /healthz", "open"),
+    ("GET /readyz", "open"),
+    ("GET /metrics", "open"),
+    ("GET /assets/{name}", "open"),
+    ("GET /login", "open"),
+    ("POST /login", "form"),
+    ("GET /login/once", "open"),
+    ("POST /login/once", "form"),
+    ("GET /language/{code}", "open"),
+    ("POST /logout", "OEAU"),
+    ("GET /", "OEAU"),
+    ("GET /calls", "OEA"),
+    ("GET /live/events", "OEA"),
+    ("GET /calls/{id}", "OEA"),
+    ("POST /calls/{id}/reveal", "OA"),
+    ("GET /calls/{id}/recording.wav", "OEA"),
+    ("GET /calls/{id}/peaks.json", "OEA"),
+    ("POST /calls/{id}/segments/{segment}", "OEA"),
+    ("GET /cases", "OEA"),
+    ("GET /cases/{number}", "OEA"),
+    ("POST /cases/{number}/reveal", "OA"),
+    ("POST /cases/{number}/correct", "OA"),
+    ("POST /cases/{number}/assign", "OA"),
+    ("POST /cases/{number}/move", "OA"),
+    ("GET /users", "A"),
+    ("POST /users/{id}/disabled", "A"),
+    ("GET /audit", "U"),
+    ("POST /audit/check", "U"),
+    ("GET /api/v1/openapi.json", "open"),
+    ("GET /api/v1/lines", "api OEA"),
+    ("GET /api/v1/calls", "api OEA"),
+    ("GET /api/v1/calls/{id}", "api OEA"),
+    ("GET /api/v1/calls/{id}/transcript", "api OEA"),
+    ("GET /api/v1/calls/{id}/recording.wav", "api OEA"),
+    ("GET /api/v1/cases", "api OEA"),
+    ("GET /api/v1/cases/{number}", "api OEA"),
+];
+
+fn roles(right: Right) -> String {
+    let letter = |role| match role {
+        Role::Operator => 'O',
+        Role::Evaluator => 'E',
+        Role::Admin => 'A',
+        Role::Auditor => 'U',
+    };
+    Role::ALL.into_iter().filter(|r| right.held_by(*r)).map(letter).collect()
+}
+
+#[test]
+fn the_table_is_as_agreed() {
+    let written: Vec<(String, String)> = table()
+        .iter()
+        .map(|r| {
+            let who = match r.access {
+                Access::Open => "open".to_owned(),
+                Access::OpenForm => "form".to_owned(),
+                Access::Page(right) => roles(right),
+                Access::Api(right) => format!("api {}", roles(right)),
+            };
+            (format!("{} {}", r.method, r.path), who)
+        })
+        .collect();
+    let expected: Vec<_> = EXPECTED.iter().map(|(r, w)| ((*r).to_owned(), (*w).to_owned())).collect();
+    assert_eq!(written, expected);
+}
+
+fn path(office: &Office, route: &Route) -> String {
+    let path = route.path.replace("{number}", &office.case.to_string());
+    let path = path.replace("{segment}", "1").replace("{name}", "style.css").replace("{code}", "en");
+    path.replace("{id}", &if path.starts_with("/users") { "1".to_owned() } else { office.call.to_string() })
+}
+
+#[tokio::test]
+async fn every_route_refuses_whom_it_must() {
+    let office = Office::open().await;
+    let mut checked = 0;
+    for route in table() {
+        let path = path(&office, &route);
+        let at = format!("{} {path}", route.method);
+        let bare = Request::builder().method(route.method.clone()).uri(&path);
+        let nobody = if path == "/live/events" && matches!(route.access, Access::Open) {
+            continue;
+        } else {
+            office.send(bare.body(Body::empty()).expect("a request")).await
+        };
+        let reads = route.method == Method::GET;
+        match route.access {
+            Access::Open => {
+                assert!(!nobody.status.is_client_error() || path == "/login/once", "{at}: {}", nobody.status)
+            }
+            Access::OpenForm => assert_eq!(nobody.status, StatusCode::FORBIDDEN, "{at}"),
+            Access::Page(_) if reads => {
+                assert_eq!(nobody.status, StatusCode::SEE_OTHER, "{at}");
+                assert!(nobody.header("location").starts_with("/login?next="), "{at}");
+            }
+            Access::Page(_) => assert_eq!(nobody.status, StatusCode::FORBIDDEN, "{at}"),
+            Access::Api(_) => assert_eq!(nobody.status, StatusCode::UNAUTHORIZED, "{at}"),
+        }
+        assert_eq!(nobody.header("content-security-policy"), POLICY, "{at}");
+        checked += 1;
+        for role in Role::ALL {
+            let at = format!("{at} as {role:?}");
+            match route.access {
+                Access::Open | Access::OpenForm => {}
+                Access::Page(right) => {
+                    let cookie = format!("minxin={}", office.session(role).token);
+                    if !reads {
+                        // Without the token, and with another person's.
+                        let other = if role == Role::Operator { Role::Admin } else { Role::Operator };
+                        for fields in [vec![], vec![("csrf", &*office.session(other).csrf)], vec![("csrf", "")]] {
+                            let answer = office.send(form(&path, &cookie, &fields)).await;
+                            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{at} {fields:?}");
+                        }
+                    }
+                    if !right.held_by(role) {
+                        let answer =
+                            if reads { office.get(role, &path).await } else { office.post(role, &path, &[]).await };
+                        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{at}");
+                        assert_eq!(answer.header("content-security-policy"), POLICY, "{at}");
+                    } else if reads && path != "/live/events" {
+                        let answer = office.get(role, &path).await;
+                        assert!(answer.status.is_success() || path == "/", "{at}: {}", answer.status);
+                    }
+                    let program = office.ask(role, &path).await;
+                    assert!(!program.status.is_success(), "{at}: a token opens a page");
+                }
+                Access::Api(right) => {
+                    let expected = if right.held_by(role) { StatusCode::OK } else { StatusCode::FORBIDDEN };
+                    assert_eq!(office.ask(role, &path).await.status, expected, "{at}");
+                    assert_eq!(office.get(role, &path).await.status, StatusCode::UNAUTHORIZED, "{at}: by cookie");
+                }
+            }
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 5 * EXPECTED.len());
+}
+
+#[tokio::test]
+async fn what_is_not_in_the_table_is_not_there() {
+    let office = Office::open().await;
+    for path in ["/nowhere", "/calls/../audit", "/assets/..%2f..%2fCargo.toml", "/assets/nothing.css", "/api/v1/users"]
+    {
+        let answer = office.get(Role::Admin, path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(answer.header("content-security-policy"), POLICY, "{path}");
+    }
+    assert!(office.get(Role::Admin, "/nowhere").await.text().contains("找不到这一页"));
+    assert_eq!(office.ask(Role::Admin, "/api/v1/nowhere").await.json()["error"], "Not Found");
+}

@@ -1,0 +1,240 @@
+// The pages as people use them, in Chromium. Started by `cargo test`, which serves a furnished office and says where.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+
+const env = (name) => process.env[`MINXIN_${name}`] ?? assert.fail(`MINXIN_${name} is not set`);
+const url = env("URL");
+const call = `${url}/calls/${env("CALL")}`;
+const kase = `${url}/cases/${env("CASE")}`;
+const shots = process.env.MINXIN_SHOTS; // A folder for screenshots, for people to look at.
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+let browser;
+before(async () => {
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: [
+      "--no-sandbox", // As root, Chromium starts in no other way.
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--autoplay-policy=no-user-gesture-required",
+    ],
+  });
+});
+after(() => browser?.close());
+
+/** A page of somebody who is logged in, that fails the test on any script error, refused content or foreign request. */
+const visit = async (t, who, options = {}) => {
+  const context = await browser.newContext({ locale: "zh-CN", viewport: { width: 1280, height: 860 }, ...options });
+  if (who) await context.addCookies([{ name: "minxin", value: env(who), url, httpOnly: true, sameSite: "Strict" }]);
+  const page = await context.newPage();
+  const faults = [];
+  page.on("pageerror", (error) => faults.push(String(error)));
+  page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
+  page.on("request", (request) => {
+    if (!request.url().startsWith(url)) faults.push(`asks another host: ${request.url()}`);
+  });
+  t.after(async () => {
+    await context.close();
+    assert.deepEqual(faults, []);
+  });
+  return page;
+};
+
+const shot = async (page, name) => {
+  if (shots) await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
+};
+
+/** No violation of WCAG 2.2 A and AA that axe can see. Run through the debugger: the page's own policy allows no script. */
+const accessible = async (page) => {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document));
+  assert.deepEqual(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" | ")}`), []);
+};
+
+test("log in, look around, log out", async (t) => {
+  const page = await visit(t, null);
+  await page.goto(`${url}/cases`);
+  assert.match(page.url(), /\/login\?next=/);
+  await accessible(page);
+  await shot(page, "login");
+  await page.getByLabel("用户名").fill("admin");
+  await page.getByLabel("密码").fill(env("PASSWORD"));
+  await page.getByRole("button", { name: "登录" }).click();
+  await page.waitForURL(`${url}/cases`);
+  await page.getByRole("link", { name: "用户" }).click();
+  await page.waitForURL(`${url}/users`);
+  await accessible(page);
+  await shot(page, "users");
+  await page.getByRole("link", { name: "English" }).click();
+  await page.getByRole("heading", { name: "Users" }).waitFor();
+  await page.getByRole("button", { name: "Log out" }).click();
+  await page.waitForURL(`${url}/login`);
+});
+
+test("calls come, move and go without a reload", async (t) => {
+  const page = await visit(t, "OPERATOR");
+  await page.goto(`${url}/calls`);
+  await page.evaluate(() => (globalThis.stayed = true));
+  const comes = page.locator("[data-call]", { hasText: "党员服务热线" });
+  await comes.first().waitFor();
+  await comes.filter({ hasText: "menu" }).first().waitFor();
+  await page.locator("[data-call]", { hasText: "垃圾好几天没有人来收" }).waitFor();
+  await accessible(page);
+  await shot(page, "calls");
+  await page.waitForFunction(() => document.querySelectorAll("[data-call]").length === 1);
+  assert.equal(await page.locator("[data-count]").textContent(), "1");
+  assert.equal(await page.evaluate(() => globalThis.stayed), true);
+});
+
+test("the sound and the words lead each other", async (t) => {
+  const page = await visit(t, "OPERATOR");
+  await page.goto(call);
+  await accessible(page);
+  await page.waitForFunction(() => document.querySelector("[data-canvas]").clientHeight > 50);
+  const audio = page.locator("[data-audio]");
+  assert.equal(await audio.evaluate((a) => a.preload), "none");
+
+  // A click on a segment plays from its beginning, within the ear's tolerance.
+  const segment = page.locator("[data-segment]").nth(6);
+  const start = Number(await segment.getAttribute("data-start"));
+  await segment.locator("[data-text]").click();
+  await page.waitForFunction((start) => document.querySelector("[data-audio]").currentTime * 1000 >= start, start);
+  const at = await audio.evaluate((a) => a.currentTime * 1000);
+  assert.ok(at - start < 1500, `started ${at - start} ms after the segment`);
+  await page.locator("[data-segment].current").waitFor();
+  assert.equal(await page.locator(".current[data-segment]").getAttribute("data-start"), String(start));
+  await shot(page, "call");
+
+  // The mark follows the sound: at each change it is no more than 0.3 s late.
+  const late = await page.evaluate(async () => {
+    const audio = document.querySelector("[data-audio]");
+    audio.currentTime = 18.5;
+    await new Promise((seeked) => audio.addEventListener("seeked", seeked, { once: true }));
+    const found = [];
+    let last = document.querySelector(".current[data-segment]");
+    const end = performance.now() + 5500;
+    while (performance.now() < end) {
+      await new Promise(requestAnimationFrame);
+      const now = document.querySelector(".current[data-segment]");
+      if (now && now !== last) found.push(audio.currentTime * 1000 - Number(now.dataset.start));
+      last = now;
+    }
+    return found;
+  });
+  assert.ok(late.length >= 3, `${late}`);
+  assert.ok(late.every((ms) => ms >= 0 && ms < 300), `${late}`);
+  console.log(`the mark follows after ${late.map((ms) => ms.toFixed(0)).join(", ")} ms`);
+
+  // The keyboard alone: pause, next, previous.
+  await page.keyboard.press("Escape");
+  await page.locator("h1").click();
+  await page.keyboard.press(" ");
+  await page.waitForFunction(() => document.querySelector("[data-audio]").paused);
+  const place = () => audio.evaluate((a) => a.currentTime * 1000);
+  await page.keyboard.press("j");
+  const chosen = page.locator("[data-segment].chosen");
+  const first = Number(await chosen.getAttribute("data-start"));
+  assert.ok(Math.abs((await place()) - first) < 300);
+  await page.keyboard.press("j");
+  assert.ok(Number(await chosen.getAttribute("data-start")) > first);
+  await page.keyboard.press("k");
+  assert.equal(Number(await chosen.getAttribute("data-start")), first);
+  await page.keyboard.press("/");
+  await page.keyboard.type("高龄");
+  assert.equal(await page.locator("[data-segment]:visible").count(), 1);
+});
+
+test("a segment is corrected and its history stays", async (t) => {
+  const page = await visit(t, "OPERATOR");
+  await page.goto(call);
+  const segment = page.locator("[data-segment]").nth(2);
+  await segment.hover();
+  await segment.locator("summary").click();
+  await segment.locator("textarea").fill("我们住在高龙潭社区三组。");
+  await segment.getByRole("button", { name: "保存" }).click();
+  await page.getByText("已保存").waitFor();
+  assert.match(await page.locator("[data-segment]").nth(2).locator("[data-text]").textContent(), /三组/);
+  await page.locator("[data-segment]").nth(2).locator("summary").click();
+  await page.getByText("识别原文").waitFor();
+  await accessible(page);
+});
+
+test("a case is corrected, moved and its number shown", async (t) => {
+  const page = await visit(t, "OPERATOR");
+  await page.goto(`${url}/cases`);
+  await accessible(page);
+  await shot(page, "cases");
+  await page.goto(kase);
+  await accessible(page);
+  await page.getByText("改正内容").click();
+  await page.getByLabel("诉求内容").fill("父亲八十二岁，想申请高龄津贴，电话139****6655。");
+  await page.getByRole("button", { name: "保存" }).click();
+  await page.getByText("已保存").waitFor();
+  await page.getByLabel("说明").first().fill("已核对，派给老年人服务窗口");
+  await page.getByRole("button", { name: "派单" }).click();
+  await page.locator("h1 .chip", { hasText: "派单" }).waitFor();
+  await shot(page, "case");
+  await page.getByText("查看完整号码").first().click();
+  await page.locator("form[action$=reveal] input[name=reason]").fill("回电核实年龄");
+  await page.getByRole("button", { name: "查看完整号码" }).click();
+  assert.equal(await page.locator("[data-revealed]").textContent(), "13988776655");
+  await accessible(page);
+});
+
+test("a changed case shows in an open inbox by itself", async (t) => {
+  const inbox = await visit(t, "OPERATOR");
+  await inbox.goto(`${url}/cases`);
+  await inbox.evaluate(() => (globalThis.stayed = true));
+  const desk = await visit(t, "OPERATOR");
+  await desk.goto(kase);
+  const last = desk.locator(".moves button").first();
+  const state = (await last.textContent()).replace("↩", "").trim();
+  await desk.getByLabel("说明").first().fill("流转");
+  await last.click();
+  await desk.getByText("已保存").waitFor();
+  await inbox.locator(`tr[data-key="${env("CASE")}"] .chip`, { hasText: state }).waitFor({ timeout: 5000 });
+  assert.equal(await inbox.evaluate(() => globalThis.stayed), true);
+});
+
+test("the auditor checks the chain", async (t) => {
+  const page = await visit(t, "AUDITOR");
+  await page.goto(url);
+  assert.equal(page.url(), `${url}/audit`);
+  await page.getByRole("button", { name: "核对整条记录链" }).click();
+  await page.getByText("记录链完整").waitFor();
+  await accessible(page);
+  await shot(page, "audit");
+});
+
+test("pages hold at twice the size, in the dark, and without scripts", async (t) => {
+  const big = await visit(t, "OPERATOR", { viewport: { width: 640, height: 480 } });
+  for (const address of [`${url}/calls`, call, `${url}/cases`, kase]) {
+    await big.goto(address);
+    const over = await big.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.ok(over <= 0, `${address} is ${over} px too wide`);
+  }
+  await shot(big, "narrow");
+  const dark = await visit(t, "OPERATOR", { colorScheme: "dark" });
+  for (const [name, address] of [["calls", `${url}/calls`], ["call", call], ["cases", `${url}/cases`], ["case", kase]]) {
+    await dark.goto(address);
+    await dark.waitForTimeout(300);
+    await accessible(dark);
+    await shot(dark, `dark-${name}`);
+  }
+  const plain = await visit(t, "OPERATOR", { javaScriptEnabled: false });
+  await plain.goto(call);
+  assert.ok(await plain.locator("audio[controls]").isVisible());
+  await plain.goto(kase);
+  await plain.getByLabel("说明").first().fill("没有脚本也行");
+  await plain.locator(".moves button").first().click();
+  await plain.getByText("没有脚本也行").waitFor();
+});
