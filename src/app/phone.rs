@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use tokio::sync::mpsc;
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
 use crate::call::stream::Codec;
@@ -33,7 +34,7 @@ pub enum Step {
 }
 
 /// A telephone with a script.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Phone {
     /// Whom to ring.
     pub uri: String,
@@ -43,6 +44,8 @@ pub struct Phone {
     pub credentials: Option<(String, String)>,
     /// What to do how long after the answer.
     pub steps: Vec<(Duration, Step)>,
+    /// What somebody decides while the call lasts.
+    pub live: Option<mpsc::Receiver<Step>>,
     /// Where to write what was heard.
     pub record: Option<PathBuf>,
     /// How long to stay.
@@ -95,7 +98,7 @@ impl Phone {
     ///
     /// # Errors
     /// When the telephone itself cannot work: no socket, a bad URI, a file that cannot be written.
-    pub async fn ring(self) -> anyhow::Result<Answer> {
+    pub async fn ring(mut self) -> anyhow::Result<Answer> {
         let ours = self.local_address().await?;
         let any_port = SocketAddr::new(ours, 0);
         let config = SipConfig {
@@ -132,7 +135,7 @@ impl Phone {
         Ok(answer)
     }
 
-    async fn talk(&self, mut dialog: Dialog, mut media: MediaSession, began: Instant) -> anyhow::Result<Talk> {
+    async fn talk(&mut self, mut dialog: Dialog, mut media: MediaSession, began: Instant) -> anyhow::Result<Talk> {
         let answered = monotonic();
         let stream = dialog.stream().cloned().context("the far end agreed on no audio")?;
         let codec = stream.codec;
@@ -167,6 +170,10 @@ impl Phone {
                     | MediaEvent::PlaybackDone { .. }
                     | MediaEvent::Silent { .. } => {}
                 },
+                Some(step) = next_live(&mut self.live) => {
+                    plays += 1;
+                    perform(&media, PlayId(plays), &step)?;
+                }
                 () = sleep_until(TokioInstant::from_std(due)) => {
                     if monotonic() >= ends {
                         break;
@@ -203,6 +210,14 @@ impl Phone {
         let probe = UdpSocket::bind(if peer.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
         probe.connect(peer)?;
         Ok(probe.local_addr()?.ip())
+    }
+}
+
+/// The next step that somebody decided on; never, where nobody does.
+async fn next_live(live: &mut Option<mpsc::Receiver<Step>>) -> Option<Step> {
+    match live {
+        Some(steps) => steps.recv().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -107,6 +107,11 @@ impl Gateway {
         self.endpoint.udp_addr()
     }
 
+    /// The live board.
+    pub fn board(&self) -> &web::live::Board {
+        &self.shared.board
+    }
+
     /// The store, for commands that run beside the gateway in one process.
     pub fn store(&self) -> &Store {
         &self.shared.store

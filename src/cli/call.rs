@@ -82,6 +82,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         from: args.from,
         credentials: credentials.map(|(user, password)| (user.to_owned(), password.to_owned())),
         steps,
+        live: None,
         record: args.record,
         duration: Duration::from_secs_f64(args.duration),
     };
