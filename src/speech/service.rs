@@ -197,10 +197,15 @@ impl Speech {
         self.shared.counters.snapshot(waiting)
     }
 
-    /// Ends the workers: each finishes its utterance, everything that waits is told
-    /// [`ShuttingDown`](SpeechError::ShuttingDown). Blocks for a few seconds at most.
-    pub fn shutdown(self) {
-        drop(self);
+    /// Takes nothing more in, and tells everything that waits [`ShuttingDown`](SpeechError::ShuttingDown). What a worker has in
+    /// hand it finishes; dropping the last owner waits for that, a few seconds at most.
+    pub fn shutdown(&self) {
+        let mut state = self.shared.lock();
+        state.closing = true;
+        // Dropping a job drops its reply, which is how the one who waits learns of it.
+        state.queue = Queue::default();
+        drop(state);
+        self.shared.changed.notify_all();
     }
 
     async fn utterance(&self, pcm: &[i16], span: Span) -> Result<Option<Text>, SpeechError> {
@@ -246,12 +251,7 @@ impl Speech {
 
 impl Drop for Speech {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.closing = true;
-        // Dropping a job drops its reply, which is how the one who waits learns of it.
-        state.queue = Queue::default();
-        drop(state);
-        self.shared.changed.notify_all();
+        self.shutdown();
         for worker in self.workers.drain(..) {
             if worker.join().is_err() {
                 tracing::error!("a recognition thread panicked");
@@ -305,3 +305,6 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -209,4 +209,15 @@ mod tests {
     fn rejected_stretches_are_counted() {
         assert_eq!(talkspurts(&Signal::RingBack.make(15, 0)).rejected, 3);
     }
+
+    #[test]
+    #[ignore = "half an hour of sound takes a minute to search: `cargo test thirty_minutes -- --ignored`"]
+    fn thirty_minutes_of_every_signal_of_the_line() {
+        for signal in ALL {
+            for seed in 0..30 {
+                let found = talkspurts(&signal.make(60, 1000 + seed));
+                assert!(found.speech.is_empty(), "{signal:?} with seed {seed}: {:?}", found.speech);
+            }
+        }
+    }
 }

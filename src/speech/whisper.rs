@@ -52,7 +52,10 @@ impl Whisper {
 impl Engine for Whisper {
     fn recogniser(&self) -> Result<Box<dyn Recogniser>, RecogniseError> {
         let state = self.context.create_state().map_err(RecogniseError::State)?;
-        Ok(Box::new(Worker { state, params: params(), first_special: self.context.token_eot() }))
+        let unprompted = params();
+        let mut prompted = params();
+        prompted.set_initial_prompt(PROMPT);
+        Ok(Box::new(Worker { state, prompted, unprompted, first_special: self.context.token_eot() }))
     }
 }
 
@@ -60,7 +63,9 @@ impl Engine for Whisper {
 struct Worker {
     state: WhisperState,
     /// Made once, for setting language and prompt leaks their text every time.
-    params: FullParams<'static, 'static>,
+    prompted: FullParams<'static, 'static>,
+    /// The same without the prompt, after which Whisper at times says nothing at all.
+    unprompted: FullParams<'static, 'static>,
     /// Tokens from here on are no text.
     first_special: i32,
 }
@@ -68,7 +73,6 @@ struct Worker {
 fn params() -> FullParams<'static, 'static> {
     let mut params = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
     params.set_language(Some("zh"));
-    params.set_initial_prompt(PROMPT);
     params.set_n_threads(1);
     params.set_temperature(0.0);
     params.set_temperature_inc(0.0);
@@ -89,7 +93,20 @@ fn params() -> FullParams<'static, 'static> {
 
 impl Recogniser for Worker {
     fn recognise(&mut self, pcm_16k: &[f32]) -> Result<Vec<Candidate>, RecogniseError> {
-        let mut params = self.params.clone();
+        let heard = self.run(self.prompted.clone(), pcm_16k)?;
+        if heard.iter().any(|c| c.text.chars().any(char::is_alphanumeric)) {
+            return Ok(heard);
+        }
+        self.run(self.unprompted.clone(), pcm_16k)
+    }
+}
+
+impl Worker {
+    fn run(
+        &mut self,
+        mut params: FullParams<'static, 'static>,
+        pcm_16k: &[f32],
+    ) -> Result<Vec<Candidate>, RecogniseError> {
         params.set_audio_ctx(positions(pcm_16k.len()) as i32);
         self.state.full(params, pcm_16k).map_err(RecogniseError::Run)?;
         let length_ms = (pcm_16k.len() / 16) as i64;
@@ -109,9 +126,9 @@ fn candidate(segment: &WhisperSegment<'_>, first_special: i32, length_ms: i64) -
         tokens.filter(|t| t.token_id() < first_special).map(|t| t.token_probability().max(1e-6).ln()).collect();
     Candidate {
         text: segment.to_str_lossy().map(|t| t.trim().to_owned()).unwrap_or_default(),
-        // whisper.cpp counts in hundredths of a second.
-        start_ms: segment.start_timestamp() * 10,
-        end_ms: (segment.end_timestamp() * 10).min(length_ms),
+        // Without timestamp tokens, whisper.cpp's own times mean nothing: the text is that of the whole utterance.
+        start_ms: 0,
+        end_ms: length_ms,
         logprob: logs.iter().sum::<f32>() / logs.len().max(1) as f32,
     }
 }

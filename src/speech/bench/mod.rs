@@ -99,3 +99,55 @@ fn read(path: &Path) -> Result<(Vec<f32>, u32), BenchError> {
     };
     Ok((pcm.map_err(at)?, spec.sample_rate))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::speech::{Expect, SpeechConfig};
+
+    /// The weights, which `minxin model fetch base` puts there; `MINXIN_MODEL` names another place.
+    fn model() -> PathBuf {
+        let path = std::env::var_os("MINXIN_MODEL")
+            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ggml-base.bin"), PathBuf::from);
+        assert!(path.exists(), "{} is missing: get it with `minxin model fetch base`", path.display());
+        path
+    }
+
+    /// Real weights on real speech through G.711: one test, for each run takes seconds.
+    #[tokio::test]
+    async fn real_speech_is_understood_and_always_alike() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/speech");
+        let speech = Speech::start(SpeechConfig { model: model(), threads: 1 }).unwrap();
+        let report = bench(&speech, &folder, true).await.unwrap();
+        assert_eq!(report.rows.len(), 2);
+        assert!(report.cer <= 0.1, "{report:#?}");
+
+        // The last word alone, 知道吗: shorter than the second that Whisper needs.
+        let (pcm, rate_hz) = read(&folder.join("wenetspeech_net.wav")).unwrap();
+        let pcm_8k = telephone::through_g711(&pcm, rate_hz);
+        let word = pcm_8k[pcm_8k.len() - 5600..].to_vec();
+        let deadline = clock::monotonic() + Duration::from_secs(120);
+        let first = speech.answer(word.clone(), Expect::Free, deadline).await.unwrap();
+        let second = speech.answer(word, Expect::Free, deadline).await.unwrap();
+        assert!(!first.text.is_empty() && first.confidence > 0.0, "{first:?}");
+        assert_eq!((first.text, first.confidence), (second.text, second.confidence));
+    }
+
+    #[test]
+    fn reads_wav_of_any_depth() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.wav");
+        for (bits_per_sample, sample_format) in
+            [(16, hound::SampleFormat::Int), (24, hound::SampleFormat::Int), (32, hound::SampleFormat::Float)]
+        {
+            let spec = hound::WavSpec { channels: 1, sample_rate: 8000, bits_per_sample, sample_format };
+            let mut wav = hound::WavWriter::create(&path, spec).unwrap();
+            match sample_format {
+                hound::SampleFormat::Int => wav.write_sample(-(1_i32 << (bits_per_sample - 2))).unwrap(),
+                hound::SampleFormat::Float => wav.write_sample(-0.5_f32).unwrap(),
+            }
+            wav.finalize().unwrap();
+            assert_eq!(read(&path).unwrap(), (vec![-0.5], 8000));
+        }
+    }
+}
