@@ -86,11 +86,11 @@ impl Door {
 }
 
 impl Gate for Door {
-    fn admit(&self, invite: &Message) -> Option<Reply> {
+    fn admit(&self, invite: &Message, source: IpAddr) -> Option<Reply> {
         if let Some(refusal) = self.draining() {
             return Some(refusal);
         }
-        if !self.has_room() || !self.rate.admit(monotonic()) {
+        if !self.has_room() || !self.rate.admit(source, monotonic()) {
             return Some(Self::over_capacity());
         }
         let auth = self.auth.as_ref()?;

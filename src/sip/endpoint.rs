@@ -48,7 +48,8 @@ pub struct SipConfig {
     pub auth: Option<DigestCredentials>,
     /// Calls at once, inbound and outbound; beyond it a new inbound one gets 503.
     pub max_calls: usize,
-    /// New inbound calls a second; beyond it, and a burst of as many, they get 503.
+    /// New inbound calls a second from one address; beyond it, and a burst of as many, they get 503. Not below what the
+    /// trunk is contracted for.
     pub max_calls_per_second: u32,
     /// The session timer that we want (RFC 4028).
     pub session_expires: Duration,

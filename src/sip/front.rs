@@ -4,7 +4,7 @@
 //! needs none (RFC 3261 §8.2.7). So a malformed message or a flood costs one look, and the transaction layer holds only
 //! requests that we mean to serve. An ACK is never answered, a bad response is never passed on.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::address::{NameAddr, Uri, UriError};
 use super::body::{self, Body};
@@ -54,7 +54,7 @@ pub(super) enum Verdict {
 /// What the rest of the endpoint says about a request that is sound.
 pub(super) trait Gate {
     /// Whether a new call may come in now; `Some` holds the refusal.
-    fn admit(&self, invite: &Message) -> Option<Reply>;
+    fn admit(&self, invite: &Message, source: IpAddr) -> Option<Reply>;
     /// Whether this Call-ID has been seen lately, so that its requests need the transaction layer.
     fn knows(&self, call_id: &str) -> bool;
     /// Whether the SIP library can read a message in its plainest form.
@@ -70,7 +70,7 @@ pub(super) fn judge(data: &[u8], source: SocketAddr, framing: Framing, gate: &dy
         return judge_response(message, framing, gate);
     }
     let is_ack = message.start_line.starts_with("ACK ");
-    let refusal = match check_request(&mut message, framing, gate) {
+    let refusal = match check_request(&mut message, framing, source.ip(), gate) {
         Some(refusal) => refusal,
         None => {
             let plain = message.print();
@@ -105,7 +105,7 @@ fn judge_response(mut message: Message, framing: Framing, gate: &dyn Gate) -> Ve
 }
 
 /// The checks in the order of RFC 3261 §8.2, syntax first.
-fn check_request(message: &mut Message, framing: Framing, gate: &dyn Gate) -> Option<Reply> {
+fn check_request(message: &mut Message, framing: Framing, source: IpAddr, gate: &dyn Gate) -> Option<Reply> {
     let bad = |reason| Some(Reply::bad_request(reason));
     let mut parts = message.start_line.split(' ');
     let (Some(method), Some(uri), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())
@@ -137,7 +137,7 @@ fn check_request(message: &mut Message, framing: Framing, gate: &dyn Gate) -> Op
     if !known_scheme && !UNSERVED.contains(&method.as_str()) {
         return Some(Reply::new(416));
     }
-    check_service(message, &method, gate)
+    check_service(message, &method, source, gate)
 }
 
 /// Mandatory header fields (RFC 3261 §8.1.1), each once and sound.
@@ -189,7 +189,7 @@ fn check_fields(message: &mut Message, method: &str) -> Option<Reply> {
 }
 
 /// What we serve, and whether now.
-fn check_service(message: &Message, method: &str, gate: &dyn Gate) -> Option<Reply> {
+fn check_service(message: &Message, method: &str, source: IpAddr, gate: &dyn Gate) -> Option<Reply> {
     if UNSERVED.contains(&method) {
         return Some(Reply::new(405).with("Allow", ALLOW));
     }
@@ -220,7 +220,7 @@ fn check_service(message: &Message, method: &str, gate: &dyn Gate) -> Option<Rep
     }
     let known = message.field("Call-ID").is_some_and(|id| gate.knows(id));
     match (method, in_dialog) {
-        ("INVITE", false) if !known => gate.admit(message),
+        ("INVITE", false) if !known => gate.admit(message, source),
         ("INVITE", false) => None,
         _ if in_dialog && known => None,
         _ => Some(Reply::new(481)),
@@ -334,7 +334,7 @@ mod tests {
     struct Open;
 
     impl Gate for Open {
-        fn admit(&self, _: &Message) -> Option<Reply> {
+        fn admit(&self, _: &Message, _: IpAddr) -> Option<Reply> {
             None
         }
 

@@ -207,3 +207,46 @@ async fn oversized_and_slow_streams_are_cut_off() {
     line.send(call.request("OPTIONS", "", None)).await;
     assert_eq!(line.receive_final().await.status(), Some(200));
 }
+
+#[tokio::test]
+async fn what_brought_other_gateways_down_is_refused() {
+    let (endpoint, _dialogs) = answering(config()).await;
+    let mut line = Line::udp(&endpoint).await;
+    let change = |from: &'static str, to: &'static str| move |request: String| request.replace(from, to);
+    let without_to = |request: String| {
+        let lines = request.split_inclusive("\r\n").filter(|line| !line.starts_with("To:"));
+        lines.collect::<String>()
+    };
+    let damages: [&dyn Fn(String) -> String; 6] = [
+        &without_to,
+        &change("From: <sip:13812341234@127.0.0.1>;tag=phone", "From: <<>>;;"),
+        &change("Content-Length: ", "Content-Length: 4294967295"),
+        &change("CSeq: 1", "CSeq: 99999999999"),
+        &change("Max-Forwards: 70", "Max-Forwards: -1"),
+        &change("INVITE sip:12345@127.0.0.1 ", "INVITE sip:12345@[::1 "),
+    ];
+    for damage in damages {
+        let mut call = Call::new(&line);
+        let request = damage(call.request("INVITE", "", Some(OFFER)));
+        line.send(&request).await;
+        let answer = line.receive_final().await;
+        assert_eq!(answer.status(), Some(400), "{request}");
+    }
+    let mut call = Call::new(&line);
+    call.establish(&mut line, "").await;
+    call.hang_up(&mut line).await;
+}
+
+/// CVE-2021-41158: credentials given to whoever asks within a call that came in.
+#[tokio::test]
+async fn a_caller_that_asks_for_credentials_gets_none() {
+    let (endpoint, mut dialogs) = answering(config()).await;
+    let mut line = Line::udp(&endpoint).await;
+    let mut call = Call::new(&line);
+    call.establish(&mut line, "").await;
+    drop(dialogs.recv().await.expect("the call"));
+    let bye = line.receive_final().await;
+    let challenge = "SIP/2.0 407 Proxy Authentication Required\r\nProxy-Authenticate: Digest realm=\"x\", nonce=\"n\"";
+    line.send(bye.ok("").replace("SIP/2.0 200 OK", challenge)).await;
+    assert!(line.receive_within(SILENCE).await.is_none(), "the challenge ends the matter");
+}
