@@ -8,7 +8,7 @@ use rsipstack::sip::{Request, Response, SipMessage, StatusCodeKind};
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::SipConnection;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::address::{NameAddr, Uri};
 use super::client::{self, Hop};
@@ -56,7 +56,8 @@ pub(super) async fn call(core: Arc<Core>, call: OutgoingCall) -> Result<Dialog, 
     tokio::spawn(async move {
         let placed = place(&core, call, &mut done).await;
         match placed {
-            Ok((leg, dialog, _expected)) => {
+            // The caller is kept as long as the call: its peer is answered because of it.
+            Ok((leg, dialog, _caller)) => {
                 drop(done.send(Ok(dialog)));
                 leg.run(None).await;
             }
@@ -76,11 +77,16 @@ struct Caller {
     contact: SocketAddr,
     connection: SipConnection,
     peer: SocketAddr,
+    _expected: Expected,
 }
 
 type Owner = oneshot::Sender<Result<Dialog, SipError>>;
 
-async fn place(core: &Arc<Core>, call: OutgoingCall, owner: &mut Owner) -> Result<(Leg, Dialog, Expected), SipError> {
+async fn place(
+    core: &Arc<Core>,
+    call: OutgoingCall,
+    owner: &mut Owner,
+) -> Result<(Leg, Dialog, Arc<Caller>), SipError> {
     let unusable = |uri: &str| SipError::Uri { uri: uri.to_owned() };
     let uri = Uri::parse(&call.to).ok().filter(|uri| uri.scheme == "sip").ok_or_else(|| unusable(&call.to))?;
     let over_tcp = uri.param("transport").is_some_and(|transport| transport.eq_ignore_ascii_case("tcp"));
@@ -99,7 +105,7 @@ async fn place(core: &Arc<Core>, call: OutgoingCall, owner: &mut Owner) -> Resul
         return Err(unusable(&call.from));
     }
     let local_tag = format!("{:016x}", rand::random::<u64>());
-    let caller = Caller {
+    let caller = Arc::new(Caller {
         from: format!("<{from_uri}>;tag={local_tag}"),
         to: format!("<{}>", call.to),
         target: call.to.clone(),
@@ -108,7 +114,8 @@ async fn place(core: &Arc<Core>, call: OutgoingCall, owner: &mut Owner) -> Resul
         contact,
         connection,
         peer,
-    };
+        _expected: expected,
+    });
     let codecs = if call.codecs.is_empty() { default_codecs() } else { call.codecs.clone() };
     let mut negotiation = Negotiation::new(rand::random(), call.local_rtp, codecs);
     let sdp = negotiation.offer();
@@ -129,7 +136,7 @@ async fn place(core: &Arc<Core>, call: OutgoingCall, owner: &mut Owner) -> Resul
                 stream: Some(stream),
             };
             let (leg, dialog) = Leg::new(setup, state, mailbox);
-            Ok((leg, dialog, expected))
+            Ok((leg, dialog, caller))
         }
         Err(error) => {
             core.door.registry.remove(&caller.call_id, &caller.local_tag, monotonic());
@@ -141,7 +148,7 @@ async fn place(core: &Arc<Core>, call: OutgoingCall, owner: &mut Owner) -> Resul
 /// Sends the INVITE, once more with credentials if the peer asks for them, and waits for a 2xx.
 async fn dial(
     core: &Arc<Core>,
-    caller: &Caller,
+    caller: &Arc<Caller>,
     call: &OutgoingCall,
     sdp: &str,
     owner: &mut Owner,
@@ -197,10 +204,11 @@ fn invite(
     finish(text, &fields, Some(("application/sdp", sdp)))
 }
 
-/// Waits for the final response; cancels the INVITE when the owner goes, the time is up or the endpoint closes.
+/// Waits for the final response. When the owner goes, the time is up or the endpoint closes, it returns at once and
+/// leaves the INVITE to be cancelled behind its back.
 async fn await_final(
     core: &Arc<Core>,
-    caller: &Caller,
+    caller: &Arc<Caller>,
     invite: &Request,
     transaction: Transaction,
     deadline: Instant,
@@ -208,54 +216,58 @@ async fn await_final(
 ) -> Result<Response, SipError> {
     let (sender, mut responses) = mpsc::channel(RESPONSES);
     tokio::spawn(forward(transaction, sender));
-    let mut given_up = None;
-    let mut deadline = deadline;
-    // A CANCEL may go only after a provisional response (RFC 3261 §9.1).
-    let (mut provisional, mut cancelled) = (false, false);
-    loop {
+    let mut provisional = false;
+    let given_up = loop {
         tokio::select! {
-            response = responses.recv() => {
-                let Some(response) = response else { return Err(given_up.unwrap_or(SipError::NoAnswer)) };
-                if response.status_code.kind() == StatusCodeKind::Provisional {
-                    provisional = true;
-                } else if let Some(error) = given_up {
-                    // The answer crossed our CANCEL: the library has confirmed it, so it must be hung up.
-                    if response.status_code.kind() == StatusCodeKind::Successful {
-                        hang_up(core, caller, invite, &response).await;
-                    }
-                    return Err(error);
-                } else {
-                    return Ok(response);
-                }
-            }
-            () = tokio::time::sleep_until(deadline) => {
-                if given_up.is_some() {
-                    return Err(SipError::NoAnswer);
-                }
-                given_up = Some(SipError::NoAnswer);
-                deadline = Instant::now() + CANCEL_TIME;
-            }
-            () = owner.closed(), if given_up.is_none() => {
-                given_up = Some(SipError::Ended);
-                deadline = Instant::now() + CANCEL_TIME;
-            }
-            () = core.closing.cancelled(), if given_up.is_none() => {
-                given_up = Some(SipError::Ended);
-                deadline = Instant::now() + CANCEL_TIME;
-            }
+            response = responses.recv() => match response {
+                None => return Err(SipError::NoAnswer),
+                Some(response) if is_final(&response) => return Ok(response),
+                Some(_) => provisional = true,
+            },
+            () = tokio::time::sleep_until(deadline) => break SipError::NoAnswer,
+            () = owner.closed() => break SipError::Ended,
+            () = core.closing.cancelled() => break SipError::Ended,
         }
-        if given_up.is_some() && provisional && !cancelled {
+    };
+    tokio::spawn(withdraw(Arc::clone(core), Arc::clone(caller), invite.clone(), responses, provisional));
+    Err(given_up)
+}
+
+/// Cancels an INVITE, which may be done only after a provisional response (RFC 3261 §9.1), and hangs up a call whose
+/// answer crossed the CANCEL: the library has confirmed it.
+async fn withdraw(
+    core: Arc<Core>,
+    caller: Arc<Caller>,
+    invite: Request,
+    mut responses: mpsc::Receiver<Response>,
+    mut provisional: bool,
+) {
+    let mut cancelled = false;
+    let deadline = Instant::now() + CANCEL_TIME;
+    loop {
+        if provisional && !cancelled {
             cancelled = true;
-            cancel(core, caller, invite);
+            cancel(&core, &caller, &invite);
+        }
+        match timeout_at(deadline, responses.recv()).await {
+            Ok(Some(response)) if response.status_code.kind() == StatusCodeKind::Successful => {
+                return hang_up(&core, &caller, &invite, &response).await;
+            }
+            Ok(Some(response)) if !is_final(&response) => provisional = true,
+            Ok(Some(_) | None) | Err(_) => return,
         }
     }
+}
+
+fn is_final(response: &Response) -> bool {
+    response.status_code.kind() != StatusCodeKind::Provisional
 }
 
 /// Drives the client transaction, which must not be cancelled half-way, and passes its responses on.
 async fn forward(mut transaction: Transaction, responses: mpsc::Sender<Response>) {
     while let Some(message) = transaction.receive().await {
         let SipMessage::Response(response) = message else { continue };
-        let last = response.status_code.kind() != StatusCodeKind::Provisional;
+        let last = is_final(&response);
         if responses.send(response).await.is_err() || last {
             // The library keeps the ACK for retransmissions of the final response.
             return;

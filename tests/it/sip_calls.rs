@@ -387,6 +387,12 @@ async fn a_call_of_ours_can_be_refused_unanswered_or_given_up() {
     });
     assert!(matches!(unanswered, Err(SipError::NoAnswer)), "{unanswered:?}");
 
+    let nobody = std::net::UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
+    let mut silent = outgoing(format!("sip:1@{}", nobody.local_addr().expect("it is bound")));
+    silent.ring_timeout = Duration::from_millis(50);
+    let unreachable = timeout(PATIENCE, phone.call(silent)).await.expect("in time");
+    assert!(matches!(unreachable, Err(SipError::NoAnswer)), "{unreachable:?}");
+
     {
         let placed = phone.call(outgoing(uri));
         tokio::select! {
