@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rsipstack::transaction::transaction::Transaction;
 
+use super::counters::Counters;
 use super::digest::{Authenticator, Proof};
 use super::front::{self, Framing, Gate, Verdict};
 use super::message::Message;
-use super::registry::{CallRate, Counters, Registry};
+use super::rate::CallRate;
+use super::registry::Registry;
 use super::reply::Reply;
 use super::wire;
 use crate::clock::{monotonic, wall};

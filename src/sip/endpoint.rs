@@ -17,10 +17,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::address::NameAddr;
+use super::counters::Counters;
 use super::digest::{Authenticator, DigestCredentials};
 use super::door::Door;
 use super::incoming::{self, IncomingCall};
-use super::registry::{CallRate, Counters, Registry};
+use super::rate::CallRate;
+use super::registry::Registry;
 use super::reply::Reply;
 use super::session_timer::{Limits, MIN_SE};
 use super::udp::ScreenedSocket;

@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::SipError;
 use super::address::{NameAddr, Uri};
-use super::body::{Body, session_description};
 use super::dialog::Dialog;
 use super::door::Door;
 use super::endpoint::{Core, MAILBOX, default_codecs, reply};
@@ -21,11 +21,10 @@ use super::leg::{Leg, Setup};
 use super::registry::Origin;
 use super::reply::Reply;
 use super::sdp::Negotiation;
-use super::session_timer::{Refresher, SessionTimer};
+use super::session_timer::SessionTimer;
 use super::state::{DialogState, Ends, address_towards};
 use super::text::list;
 use super::wire::{self, Fields};
-use super::{SdpError, SipError};
 use crate::call::stream::Stream;
 use crate::clock::monotonic;
 use crate::ids::PhoneNumber;
@@ -195,13 +194,13 @@ impl Early {
         }
         let timer = SessionTimer::agree(wire::timer_offer(request), core.session_limits, monotonic())
             .map_err(|min| Reply::new(422).with("Min-SE", min.as_secs().to_string()))?;
-        let offer = offer(request);
+        let offer = wire::offer(request);
         if let Some(offer) = &offer {
             // A trial: whether there is anything to talk in should be known before anybody's telephone rings.
             let trial = Negotiation::new(0, state.contact, default_codecs()).answer(offer);
             if let Err(error) = trial {
                 tracing::debug!(call_id = state.call_id, %error, "call refused");
-                return Err(unusable(&error));
+                return Err(Reply::from(&error));
             }
         }
         let (sender, mailbox) = mpsc::channel(MAILBOX);
@@ -241,7 +240,7 @@ impl Early {
                         core: self.core,
                         negotiation,
                         timer: Some(timer),
-                        allows_update: allows_update(self.invite.as_ref()),
+                        allows_update: wire::allows_update(self.invite.as_ref()),
                         stream,
                     };
                     let (leg, dialog) = Leg::new(setup, self.state, self.mailbox);
@@ -333,7 +332,7 @@ impl Early {
         } else if is(Method::PRack) {
             let acknowledged = self.reliable.is_some() && self.acknowledges(request);
             (if acknowledged { 200 } else { 481 }, false)
-        } else if is(Method::Update) && offer(request).is_some() {
+        } else if is(Method::Update) && wire::offer(request).is_some() {
             // An offer before the answer to the first one is out of turn (RFC 3311 §5.2).
             (500, false)
         } else if is(Method::Update) || is(Method::Info) {
@@ -378,7 +377,7 @@ impl Early {
         let mut fields = self.fields();
         fields.push(("Allow", ALLOW.into()));
         fields.push(("Supported", SUPPORTED.into()));
-        fields.extend(timer_fields(&timer));
+        fields.extend(wire::timer_fields(&timer));
         server.respond(wire::response(&self.core.stack, &self.invite, 200, fields, Some(sdp)));
         timer
     }
@@ -400,43 +399,6 @@ impl Early {
         fields.push(("Contact", self.state.contact()));
         fields
     }
-}
-
-/// Session-Expires for a 2xx of ours, and Require where the peer has to refresh (RFC 4028 §9).
-pub(super) fn timer_fields(timer: &SessionTimer) -> Fields {
-    let mut fields = vec![("Session-Expires", timer.header(false))];
-    if timer.refresher == Refresher::Peer {
-        fields.push(("Require", "timer".into()));
-    }
-    fields
-}
-
-/// The refusal of a session description: nothing in common is 488, nonsense is 400.
-pub(super) fn unusable(error: &SdpError) -> Reply {
-    match error {
-        SdpError::NoAddress | SdpError::NoAudio | SdpError::NoCommonCodec { .. } | SdpError::Mismatch => {
-            Reply::new(488)
-        }
-        SdpError::NotText
-        | SdpError::Line { .. }
-        | SdpError::Missing(_)
-        | SdpError::Port { .. }
-        | SdpError::TooMany => Reply::bad_request("Malformed session description"),
-    }
-}
-
-/// The session description that a request carries.
-pub(super) fn offer(request: &Request) -> Option<Vec<u8>> {
-    let content_type = wire::field(request, "Content-Type");
-    match session_description(content_type, wire::field(request, "Content-Disposition"), &request.body) {
-        Body::Sdp(sdp) => Some(sdp.to_vec()),
-        Body::Empty | Body::Ignorable | Body::Unknown => None,
-    }
-}
-
-/// Whether the peer's Allow has UPDATE (RFC 3311 §4).
-pub(super) fn allows_update(message: &impl rsipstack::sip::HasHeaders) -> bool {
-    wire::has_token(message, "Allow", "UPDATE")
 }
 
 fn caller(request: &Request) -> Option<PhoneNumber> {

@@ -1,9 +1,11 @@
 //! The task of one established call: everything that happens within its dialog, in order.
 
+mod asking;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use rsipstack::sip::{Method, Request, Response, StatusCodeKind};
+use rsipstack::sip::{Method, Request, Response};
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,16 +16,14 @@ use super::client;
 use super::dialog::{COMMANDS, Command, Dialog, DialogEvent, EVENTS, EndReason};
 use super::endpoint::Core;
 use super::front::{ALLOW, SUPPORTED};
-use super::incoming::{allows_update, offer, timer_fields, unusable};
 use super::invite_server::{InviteEvent, InviteServer};
 use super::reply::Reply;
 use super::sdp::Negotiation;
-use super::session_timer::{Due, SessionTimer};
+use super::session_timer::SessionTimer;
 use super::state::DialogState;
 use super::wire::{self, Fields};
 use crate::call::stream::{Direction, Stream};
 use crate::clock::monotonic;
-use crate::units::millis;
 
 /// Most answers to our own requests that can wait for the task.
 const OUTCOMES: usize = 8;
@@ -126,7 +126,7 @@ impl Leg {
     /// Runs the call to its end. `invite` is the peer's INVITE that we answered; `None` where the call is ours.
     pub(super) async fn run(mut self, invite: Option<InviteServer>) {
         self.unacked = invite.map(|server| {
-            let answer_due = offer(&server.request).is_none();
+            let answer_due = wire::offer(&server.request).is_none();
             Unacked { server, answer_due, first: true }
         });
         let (reason, bye) = loop {
@@ -164,12 +164,15 @@ impl Leg {
 
     /// Ends the call: tells its owner, sends BYE if that is ours to do, and serves what still comes.
     async fn finish(self, reason: EndReason, bye: Option<Option<&'static str>>) {
-        let Self { core, mut state, mut mailbox, events, end, hanging_up, commands, .. } = self;
+        let Self { core, mut state, mut mailbox, events, end, hanging_up, commands, early, .. } = self;
         let _ = end.set(reason);
         drop(events);
         drop(commands);
         let call_id = state.call_id.clone();
         tracing::debug!(call_id, ?reason, "call over");
+        if let Some((mut transaction, _)) = early {
+            drop(transaction.reply(wire::status_code(481)).await);
+        }
         if let Some(text) = bye {
             let fields: Vec<(&str, String)> =
                 text.map(|text| ("Reason", format!("SIP;cause=200;text=\"{text}\""))).into_iter().collect();
@@ -283,7 +286,7 @@ impl Leg {
     /// UPDATE (RFC 3311 §5.2).
     async fn serve_update(&mut self, transaction: Transaction) -> Next {
         let request = transaction.original.clone();
-        let has_offer = offer(&request).is_some();
+        let has_offer = wire::offer(&request).is_some();
         if has_offer && self.asking {
             return answer(transaction, Reply::new(491)).await;
         }
@@ -307,23 +310,23 @@ impl Leg {
     fn agree(&mut self, request: &Request) -> Result<(Option<String>, Fields), Reply> {
         let timer = SessionTimer::agree(wire::timer_offer(request), self.core.session_limits, monotonic())
             .map_err(|min| Reply::new(422).with("Min-SE", min.as_secs().to_string()))?;
-        let sdp = match offer(request) {
+        let sdp = match wire::offer(request) {
             None => None,
             Some(offer) => {
                 let (sdp, stream) = self.negotiation.answer(&offer).map_err(|error| {
                     tracing::debug!(call_id = self.state.call_id, %error, "offer refused");
-                    unusable(&error)
+                    Reply::from(&error)
                 })?;
                 self.tell(DialogEvent::Stream(stream));
                 Some(sdp)
             }
         };
         self.timer = Some(timer);
-        self.allows_update |= allows_update(request);
+        self.allows_update |= wire::allows_update(request);
         self.state.refresh_target(wire::field(request, "Contact"));
         let mut fields =
             vec![("Contact", self.state.contact()), ("Allow", ALLOW.to_owned()), ("Supported", SUPPORTED.to_owned())];
-        fields.extend(timer_fields(&timer));
+        fields.extend(wire::timer_fields(&timer));
         Ok((sdp, fields))
     }
 
@@ -333,7 +336,7 @@ impl Leg {
             Some(InviteEvent::Acked(ack)) => {
                 let Some(unacked) = self.unacked.take() else { return Next::GoOn };
                 if unacked.answer_due {
-                    let accepted = offer(&ack).map(|answer| self.negotiation.accept(&answer));
+                    let accepted = wire::offer(&ack).map(|answer| self.negotiation.accept(&answer));
                     match accepted {
                         Some(Ok(stream)) => self.tell(DialogEvent::Stream(stream)),
                         Some(Err(error)) => {
@@ -359,146 +362,6 @@ impl Leg {
                 Next::GoOn
             }
         }
-    }
-
-    fn on_command(&mut self, command: Option<Command>) -> Next {
-        match command {
-            // The handle is gone.
-            None => self.hang_up(None, None),
-            Some(Command::HangUp { reason, done }) => self.hang_up(reason, Some(done)),
-            Some(Command::Direct { direction, done }) => {
-                if self.asking || self.unacked.is_some() {
-                    drop(done.send(Err(SipError::Refused { status: 491, reason: "Request Pending".into() })));
-                    return Next::GoOn;
-                }
-                let previous = self.negotiation.wanted();
-                self.negotiation.want(direction);
-                let sdp = self.negotiation.offer();
-                let fields = [("Supported", SUPPORTED.to_owned()), ("Allow", ALLOW.to_owned())];
-                self.ask("INVITE", &fields, Some(("application/sdp", &sdp)), Asked::Direction { previous, done });
-                Next::GoOn
-            }
-            Some(Command::Digit { key, duration, done }) => {
-                let body = format!("Signal={key}\r\nDuration={}\r\n", millis(duration));
-                self.ask("INFO", &[], Some(("application/dtmf-relay", &body)), Asked::Digit { done });
-                Next::GoOn
-            }
-        }
-    }
-
-    /// A BYE may not overtake the ACK of our 200 (RFC 3261 §15).
-    fn hang_up(&mut self, reason: Option<&'static str>, done: Option<oneshot::Sender<()>>) -> Next {
-        self.hanging_up = Some(HangUp { reason, done });
-        match &self.unacked {
-            Some(unacked) if unacked.first => Next::GoOn,
-            Some(_) | None => Next::Bye(EndReason::WeHungUp, reason),
-        }
-    }
-
-    fn on_timer(&mut self) -> Next {
-        let Some(timer) = self.timer else { return Next::GoOn };
-        if self.asking || matches!(timer.due(), Due::Expire(_)) {
-            tracing::info!(call_id = self.state.call_id, "call ended: its session was not refreshed");
-            return Next::Bye(EndReason::Expired, None);
-        }
-        if self.unacked.is_some() {
-            // The peer is at it already; its ACK or its failure comes first.
-            self.timer = Some(timer.refreshed_at(monotonic()));
-            return Next::GoOn;
-        }
-        let fields =
-            [("Session-Expires", timer.header(true)), ("Supported", SUPPORTED.to_owned()), ("Allow", ALLOW.to_owned())];
-        if self.allows_update {
-            self.ask("UPDATE", &fields, None, Asked::Refresh { offered: false });
-        } else {
-            let sdp = self.negotiation.offer();
-            self.ask("INVITE", &fields, Some(("application/sdp", &sdp)), Asked::Refresh { offered: true });
-        }
-        Next::GoOn
-    }
-
-    /// When the session timer wants something.
-    fn due(&self) -> Option<std::time::Instant> {
-        let timer = self.timer?;
-        Some(match timer.due() {
-            Due::Refresh(_) if self.asking => timer.expiry(),
-            Due::Refresh(at) | Due::Expire(at) => at,
-        })
-    }
-
-    /// Sends a request within the dialog; its answer comes back as an outcome.
-    fn ask(&mut self, method: &str, fields: &[(&str, String)], body: Option<(&str, &str)>, asked: Asked) {
-        if method != "INFO" {
-            self.asking = true;
-        }
-        let hop = self.state.hop();
-        let request = self.state.request(method, fields, body);
-        let (core, outcomes) = (Arc::clone(&self.core), self.outcome_sender.clone());
-        tokio::spawn(async move {
-            let result = match request {
-                Ok(request) => client::request(&core, hop, request).await,
-                Err(error) => Err(error),
-            };
-            // The call may be over.
-            drop(outcomes.send((asked, result)).await);
-        });
-    }
-
-    /// The answer to a request of ours.
-    fn on_outcome(&mut self, asked: Asked, result: Result<Response, SipError>) -> Next {
-        let status = result.as_ref().map_or(408, |response| response.status_code.code());
-        let refused = |response: &Result<Response, SipError>| match response {
-            Ok(response) => SipError::Refused {
-                status: response.status_code.code(),
-                reason: response.status_code.text().to_owned(),
-            },
-            Err(_) => SipError::NoAnswer,
-        };
-        let ok = result.as_ref().ok().filter(|r| r.status_code.kind() == StatusCodeKind::Successful);
-        let lost = matches!(status, 408 | 481);
-        match asked {
-            Asked::Digit { done } => {
-                drop(done.send(if ok.is_some() { Ok(()) } else { Err(refused(&result)) }));
-            }
-            Asked::Direction { previous, done } => {
-                self.asking = false;
-                match ok.map(|response| self.accept(response)) {
-                    Some(Ok(())) => drop(done.send(Ok(()))),
-                    Some(Err(error)) => {
-                        drop(done.send(Err(error)));
-                        return Next::Bye(EndReason::BadAnswer, None);
-                    }
-                    None => {
-                        self.negotiation.want(previous);
-                        drop(done.send(Err(refused(&result))));
-                    }
-                }
-            }
-            Asked::Refresh { offered } => {
-                self.asking = false;
-                if let Some(response) = ok.filter(|_| offered)
-                    && self.accept(response).is_err()
-                {
-                    return Next::Bye(EndReason::BadAnswer, None);
-                }
-                if let Some(timer) = self.timer {
-                    // A peer that knows no timers answers something all the same: it is there.
-                    let granted = ok.and_then(|response| {
-                        SessionTimer::granted(wire::timer_offer(response), self.core.session_limits, monotonic())
-                    });
-                    self.timer = Some(granted.unwrap_or_else(|| timer.refreshed_at(monotonic())));
-                }
-            }
-        }
-        if lost { Next::Bye(EndReason::Lost, None) } else { Next::GoOn }
-    }
-
-    /// Takes the answer in a 2xx to our re-INVITE.
-    fn accept(&mut self, response: &Response) -> Result<(), SipError> {
-        self.state.refresh_target(wire::field(response, "Contact"));
-        let stream = self.negotiation.accept(&response.body)?;
-        self.tell(DialogEvent::Stream(stream));
-        Ok(())
     }
 
     /// Tells the owner.

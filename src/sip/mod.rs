@@ -10,6 +10,7 @@
 mod address;
 mod body;
 mod client;
+mod counters;
 mod dialog;
 mod digest;
 mod door;
@@ -21,6 +22,7 @@ mod invite_server;
 mod leg;
 mod message;
 mod outgoing;
+mod rate;
 mod registry;
 mod reply;
 mod sdp;

@@ -17,7 +17,6 @@ use super::digest::{DigestCredentials, authorize};
 use super::door::Expected;
 use super::endpoint::{Core, MAILBOX, default_codecs};
 use super::front::{ACCEPT, ALLOW};
-use super::incoming::allows_update;
 use super::leg::{Leg, Setup};
 use super::sdp::Negotiation;
 use super::session_timer::SessionTimer;
@@ -132,7 +131,7 @@ async fn place(
                 core: Arc::clone(core),
                 negotiation,
                 timer: SessionTimer::granted(wire::timer_offer(&response), core.session_limits, monotonic()),
-                allows_update: allows_update(&response),
+                allows_update: wire::allows_update(&response),
                 stream: Some(stream),
             };
             let (leg, dialog) = Leg::new(setup, state, mailbox);

@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 
+use super::SdpError;
 use super::address::NameAddr;
 use super::message::Message;
 use super::text::compact;
@@ -66,6 +67,22 @@ impl Reply {
         }
         out.push_str("Content-Length: 0\r\n\r\n");
         Some(out.into_bytes())
+    }
+}
+
+/// The refusal of a session description: nothing in common is 488, nonsense is 400.
+impl From<&SdpError> for Reply {
+    fn from(error: &SdpError) -> Self {
+        match error {
+            SdpError::NoAddress | SdpError::NoAudio | SdpError::NoCommonCodec { .. } | SdpError::Mismatch => {
+                Self::new(488)
+            }
+            SdpError::NotText
+            | SdpError::Line { .. }
+            | SdpError::Missing(_)
+            | SdpError::Port { .. }
+            | SdpError::TooMany => Self::bad_request("Malformed session description"),
+        }
     }
 }
 

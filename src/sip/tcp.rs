@@ -20,11 +20,11 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::counters::Counters;
 use super::door::Door;
 use super::framing::{self, Frame};
 use super::front::{Framing, Verdict};
 use super::message::Message;
-use super::registry::Counters;
 use super::reply::Reply;
 
 /// Most connections at once; a further one is closed as soon as it is accepted.

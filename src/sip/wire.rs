@@ -4,8 +4,9 @@ use rsipstack::sip::{HasHeaders, Header, HeadersExt as _, Request, Response, Sip
 use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 
+use super::body::{Body, session_description};
 use super::reply::Reply;
-use super::session_timer::TimerOffer;
+use super::session_timer::{Refresher, SessionTimer, TimerOffer};
 use super::text::list;
 
 /// Whether the library can read a message and tell its transaction: what it cannot, it drops without an answer.
@@ -43,6 +44,20 @@ pub(super) fn timer_offer(message: &impl HasHeaders) -> TimerOffer {
     TimerOffer::parse(supported, field(message, "Session-Expires"), field(message, "Min-SE"))
 }
 
+/// The session description that a request carries.
+pub(super) fn offer(request: &Request) -> Option<Vec<u8>> {
+    let content_type = field(request, "Content-Type");
+    match session_description(content_type, field(request, "Content-Disposition"), &request.body) {
+        Body::Sdp(sdp) => Some(sdp.to_vec()),
+        Body::Empty | Body::Ignorable | Body::Unknown => None,
+    }
+}
+
+/// Whether the peer's Allow has UPDATE (RFC 3311 §4).
+pub(super) fn allows_update(message: &impl HasHeaders) -> bool {
+    has_token(message, "Allow", "UPDATE")
+}
+
 /// Header fields that the library copies from no request.
 pub(super) type Fields = Vec<(&'static str, String)>;
 
@@ -61,6 +76,15 @@ pub(super) fn response(
         response.headers.push(Header::Other("Content-Type".into(), "application/sdp".into()));
     }
     response
+}
+
+/// Session-Expires for a 2xx of ours, and Require where the peer has to refresh (RFC 4028 §9).
+pub(super) fn timer_fields(timer: &SessionTimer) -> Fields {
+    let mut fields = vec![("Session-Expires", timer.header(false))];
+    if timer.refresher == Refresher::Peer {
+        fields.push(("Require", "timer".into()));
+    }
+    fields
 }
 
 /// A refusal as a response.
