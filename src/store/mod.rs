@@ -152,6 +152,12 @@ struct Inner {
     running: Mutex<Option<Running>>,
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop.cancel(); // Without a shutdown, what is unsent waits in the spool.
+    }
+}
+
 /// What ends with the store, in this order.
 #[derive(Debug)]
 struct Running {

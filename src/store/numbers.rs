@@ -271,4 +271,21 @@ mod tests {
         fs::write(&path, "{").expect("writes");
         assert!(serials(&Numbers::open(&path, None).expect("opens"), 1).await.is_empty());
     }
+
+    #[tokio::test]
+    async fn a_database_from_before_our_last_lease_does_not_lease_it_again() {
+        let pool = crate::store::testing::TestDatabase::fresh().await.pool;
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = noted(dir.path(), &[(1_000_000, 1_000_002)], 0);
+        let numbers = Numbers::open(&path, None).expect("opens");
+        numbers.replenish(&pool).await.expect("leases");
+        assert_eq!(serials(&numbers, 5).await, [1_000_000, 1_000_001, 1_000_002, 1_000_003, 1_000_004]);
+        assert_eq!(numbers.left().await, BLOCK - 2);
+        numbers.replenish(&pool).await.expect("has enough");
+        assert_eq!(numbers.left().await, BLOCK - 2);
+        // With every block lost, the database still knows what it leased.
+        let anew = Numbers::open(&dir.path().join("other.json"), None).expect("opens");
+        anew.replenish(&pool).await.expect("leases");
+        assert_eq!(serials(&anew, 1).await, [1_000_003 + BLOCK]);
+    }
 }

@@ -40,10 +40,17 @@ pub fn lazy(options: PgConnectOptions) -> PgPool {
 
 /// Brings the schema up to date; does nothing when it is.
 ///
+/// On a connection of its own, which takes as long as it must: the lock that keeps two migrations apart belongs to the
+/// connection, and one given back to the pool in the middle would keep it.
+///
 /// # Errors
 /// When the database is away, a file fails, or an applied file was edited.
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
-    MIGRATIONS.run(pool).await
+    let options = pool.connect_options().as_ref().clone().options([("statement_timeout", "0")]);
+    let own = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_WITHIN).connect_lazy_with(options);
+    let done = MIGRATIONS.run(&own).await;
+    own.close().await;
+    done
 }
 
 /// Whether an error is of the moment, so that the same statement may succeed later.

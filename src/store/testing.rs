@@ -85,8 +85,8 @@ fn start() -> (PgConnectOptions, PathBuf) {
 
 /// Leaves a shell behind whose input ends when this process does, however that is.
 fn end_with_us(dir: &Path) {
-    let script = r#"cat >/dev/null; kill -INT "$(head -n 1 "$1/pg/data/postmaster.pid")"
-        while [ -e "$1/pg/data/postmaster.pid" ]; do sleep 0.1; done; rm -rf "$1""#;
+    let script = r#"cat >/dev/null; pid="$(head -n 1 "$1/pg/data/postmaster.pid")"; kill -INT "$pid"
+        while kill -0 "$pid"; do sleep 0.1; done; rm -rf "$1""#;
     let shell = Command::new("sh")
         .args(["-c", script, "sh"])
         .arg(dir)

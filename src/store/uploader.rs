@@ -24,8 +24,11 @@ use super::{Change, Shelf};
 /// Records in one transaction: enough to catch up fast, few enough to be seen at once.
 const GROUP: usize = 128;
 
-/// Longest transaction. A stopped server answers nothing, not even an error.
-const APPLY_WITHIN: Duration = Duration::from_secs(10);
+/// Longest transaction. A stopped server answers nothing, not even an error, and pages must say so within five seconds.
+const APPLY_WITHIN: Duration = Duration::from_secs(4);
+
+/// Longest migration: one that rewrites a table of years.
+const MIGRATE_WITHIN: Duration = Duration::from_secs(600);
 
 /// How often an idle database is asked whether it is there; with [`ANSWER_WITHIN`], what the pages say is at most
 /// three seconds old.
@@ -80,7 +83,7 @@ pub enum LinkError {
 impl Uploader {
     /// Reaches the database, brings the schema and our number blocks up to date, and reads the directory.
     pub async fn connect(&self) -> Result<(), LinkError> {
-        tokio::time::timeout(APPLY_WITHIN, pool::migrate(&self.pool)).await??;
+        tokio::time::timeout(MIGRATE_WITHIN, pool::migrate(&self.pool)).await??;
         tokio::time::timeout(APPLY_WITHIN, self.numbers.replenish(&self.pool)).await??;
         tokio::time::timeout(APPLY_WITHIN, self.shelf.refresh(&self.pool)).await??;
         self.state.send_if_modified(|state| std::mem::replace(state, DatabaseState::Up) != DatabaseState::Up);
@@ -134,7 +137,7 @@ impl Uploader {
             loop {
                 self.drain(reader).await?;
                 tokio::select! {
-                    changed = durable.changed() => if changed.is_err() { std::future::pending::<()>().await },
+                    Ok(()) = durable.changed() => {} // The writer's end is told by `stop`.
                     _ = ping.tick() => {
                         let answer = sqlx::query("SELECT 1").execute(&self.pool);
                         tokio::time::timeout(ANSWER_WITHIN, answer).await??;

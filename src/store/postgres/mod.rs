@@ -183,10 +183,10 @@ async fn keep_running(server: &Server, mut running: Option<Process>, stop: &Canc
             }
         }
         if stop.is_cancelled() {
-            return match running {
-                Some(process) => server.shut_down(process).await,
-                None => {}
-            };
+            if let Some(process) = running {
+                server.shut_down(process).await;
+            }
+            return;
         }
         running = match server.adopt_or_start().await {
             Ok((process, _)) => {

@@ -7,6 +7,7 @@
 //! The spool knows nothing of what its records mean, and never of SQL.
 
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -97,7 +98,8 @@ impl Spool {
     /// # Errors
     /// When the directory cannot be made, read or written.
     pub fn open(dir: &Path, mut visit: impl FnMut(u64, &[u8])) -> io::Result<Self> {
-        std::fs::create_dir_all(dir)?;
+        // Whole telephone numbers lie within.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let applied = segment::read_progress(dir)?;
         let recovered = segment::recover(dir, applied, &mut visit)?;
         let last = recovered.last_seq.max(applied);
