@@ -12,10 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::NaiveDate;
 use sqlx::PgPool;
 use sqlx::migrate::MigrateError;
-use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -24,12 +22,14 @@ mod apply;
 pub mod audit;
 pub mod calls;
 pub mod cases;
+mod database;
 pub mod export;
 pub mod jobs;
 pub mod links;
 pub mod numbers;
 pub mod pool;
 pub mod postgres;
+mod progress;
 pub mod read_calls;
 pub mod read_cases;
 pub mod read_office;
@@ -47,13 +47,14 @@ mod unsent;
 mod uploader;
 pub mod users;
 
+pub use database::Database;
 pub use pool::DatabaseState;
 pub use records::Record;
 pub use spool::SpoolError;
 pub use uploader::LinkError;
 
-use crate::cases::{NewCase, ProgressAnswer};
-use crate::directory::{Directory, PostId};
+use crate::cases::NewCase;
+use crate::directory::Directory;
 use crate::ids::{CallId, CaseNumber};
 use numbers::{Numbers, NumbersError};
 use postgres::{Cluster, PostgresError, Tenure};
@@ -64,9 +65,6 @@ use uploader::Uploader;
 
 /// Change notices kept for a slow reader; one that falls behind further is told so and reads everything anew.
 const CHANGES: usize = 1_024;
-
-/// Longest wait for the database when a caller asks how a case stands: a silence on the line.
-const PROGRESS_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// Longest wait for the database at a start; afterwards the gateway starts without, if it can.
 const FIRST_CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -177,7 +175,7 @@ impl Store {
     pub async fn open(config: StoreConfig) -> Result<Self, StoreError> {
         let StoreConfig { data_dir, url } = config;
         fs::create_dir_all(&data_dir).map_err(at(&data_dir))?;
-        let lock = lock(&data_dir)?.ok_or_else(|| StoreError::InUse { data_dir: data_dir.clone() })?;
+        let lock = database::lock(&data_dir)?.ok_or_else(|| StoreError::InUse { data_dir: data_dir.clone() })?;
 
         let unsent = Unsent::default();
         let mut greatest = None;
@@ -194,7 +192,7 @@ impl Store {
         let directory_path = data_dir.join("directory.json");
         let shelf = Shelf::open(directory_path.clone()).map_err(at(&directory_path))?;
 
-        let (options, cluster) = database(&data_dir, url.as_deref(), Tenure::Own).await?;
+        let (options, cluster) = database::connection(&data_dir, url.as_deref(), Tenure::Own).await?;
         let (changes, _) = broadcast::channel(CHANGES);
         let (state_sender, state) = watch::channel(DatabaseState::Down);
         let stop = CancellationToken::new();
@@ -212,7 +210,7 @@ impl Store {
         let reached = tokio::time::timeout(FIRST_CONNECT_WITHIN, uploader.connect()).await;
         match reached.unwrap_or_else(|elapsed| Err(elapsed.into())) {
             Ok(()) => {}
-            Err(LinkError::Migrate(e)) if !is_away(&e) => return Err(e.into()),
+            Err(LinkError::Migrate(e)) if !database::is_away(&e) => return Err(e.into()),
             Err(e) if uploader.numbers.left().await == 0 => return Err(StoreError::NotReady(e)),
             Err(e) => tracing::error!(error = &e as &dyn std::error::Error, "the database is away at the start"),
         }
@@ -283,25 +281,6 @@ impl Store {
         Ok(self.0.shelf.refresh(&self.0.pool).await?)
     }
 
-    /// How a case stands; `None`: there is none with this number. A case that is still on its way to the database is known.
-    ///
-    /// # Errors
-    /// When the database is away and the case is not on its way: whether it exists is then unknown.
-    pub async fn case_status(&self, number: CaseNumber) -> Result<Option<ProgressAnswer>, StoreError> {
-        let waiting = || self.0.unsent.answer(number);
-        if *self.0.state.borrow() == DatabaseState::Down
-            && let Some(answer) = waiting()
-        {
-            return Ok(Some(answer));
-        }
-        let read = tokio::time::timeout(PROGRESS_WITHIN, progress(&self.0.pool, number)).await;
-        match read.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
-            Ok(Some(answer)) => Ok(Some(answer)),
-            Ok(None) => Ok(waiting()),
-            Err(e) => waiting().map(Some).ok_or(e.into()),
-        }
-    }
-
     /// Notices of what was written. Nothing is announced twice; see [`DatabaseState::Down`] for when to read anew.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.0.changes.subscribe()
@@ -354,89 +333,6 @@ impl Store {
             cluster.stop().await;
         }
     }
-}
-
-/// A connection for a command beside the gateway: the same database, without the spool.
-#[derive(Debug)]
-pub struct Database {
-    /// Connections to it.
-    pub pool: PgPool,
-    /// As `psql` takes it.
-    pub url: String,
-    cluster: Option<Cluster>,
-    _lock: Option<File>,
-}
-
-impl Database {
-    /// Reaches the database, starting a private cluster if no gateway has done so, and brings its schema up to date.
-    ///
-    /// # Errors
-    /// When it is away or its schema cannot be brought up to date.
-    pub async fn open(config: StoreConfig) -> Result<Self, StoreError> {
-        let StoreConfig { data_dir, url } = config;
-        fs::create_dir_all(&data_dir).map_err(at(&data_dir))?;
-        let lock = lock(&data_dir)?;
-        let tenure = if lock.is_some() { Tenure::Own } else { Tenure::Borrow };
-        let (options, cluster) = database(&data_dir, url.as_deref(), tenure).await?;
-        let pool = pool::lazy(options);
-        pool::migrate(&pool).await?;
-        let url = cluster.as_ref().map(Cluster::url).or(url).unwrap_or_default();
-        Ok(Self { pool, url, cluster, _lock: lock })
-    }
-
-    /// Gives the connections back, and stops a cluster that was not running before.
-    pub async fn close(self) {
-        self.pool.close().await;
-        if let Some(cluster) = self.cluster {
-            cluster.stop().await;
-        }
-    }
-}
-
-async fn progress(pool: &PgPool, number: CaseNumber) -> Result<Option<ProgressAnswer>, sqlx::Error> {
-    let row: Option<(String, i64, NaiveDate)> =
-        sqlx::query_as("SELECT state, owner_post_id, due_on FROM cases WHERE number = $1")
-            .bind(number.as_i64())
-            .fetch_optional(pool)
-            .await?;
-    row.map(|(state, owner, due_on)| {
-        Ok(ProgressAnswer { state: cases::parse_state(&state)?, owner: PostId(owner), due_on })
-    })
-    .transpose()
-}
-
-/// How to connect, and the private cluster where there is no URL.
-async fn database(
-    data_dir: &Path,
-    url: Option<&str>,
-    tenure: Tenure,
-) -> Result<(PgConnectOptions, Option<Cluster>), StoreError> {
-    match url {
-        Some(url) => Ok((url.parse().map_err(StoreError::Url)?, None)),
-        None => {
-            let cluster = Cluster::start(&data_dir.join("pg"), tenure).await?;
-            Ok((cluster.options(), Some(cluster)))
-        }
-    }
-}
-
-/// The data directory's lock, given back by the kernel however we end; `None` while another process has it.
-fn lock(data_dir: &Path) -> Result<Option<File>, StoreError> {
-    let path = data_dir.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(fs::TryLockError::WouldBlock) => Ok(None),
-        Err(fs::TryLockError::Error(e)) => Err(at(&path)(e)),
-    }
-}
-
-/// Whether a migration failed only because the database is not there, or not ready: a later attempt may succeed.
-fn is_away(error: &MigrateError) -> bool {
-    let MigrateError::Execute(e) = error else { return false };
-    // 08 connection, 28 login, 3D no such database, 53 resources, 57 shutting down or starting (PostgreSQL, appendix A).
-    let away = |code: &str| matches!(code.get(..2), Some("08" | "28" | "3D" | "53" | "57"));
-    e.as_database_error().is_none_or(|e| e.code().is_some_and(|code| away(&code)))
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {

@@ -1,7 +1,7 @@
 //! Case numbers, given out without asking the database: from blocks that it leased to us ahead.
 //!
 //! A serial is never given twice. Blocks are recorded in the database for ever, so no other gateway gets ours. On disk we
-//! note a bound that every serial given so far lies below, [`RESERVED`] at a time, before giving the first of them; a
+//! note a bound that every serial given so far lies below, `RESERVED` at a time, before giving the first of them; a
 //! start goes on from the bound. So a crash skips serials and never repeats one.
 
 use std::collections::VecDeque;
@@ -99,7 +99,7 @@ impl Numbers {
         Ok(Self { path: path.into(), state: Mutex::new(State { note, next }) })
     }
 
-    /// The next number. Waits for the disk once in [`RESERVED`] times.
+    /// The next number. Waits for the disk once in `RESERVED` times.
     ///
     /// # Errors
     /// [`NumbersError::Exhausted`] when the leased blocks are used up; [`NumbersError::Io`] when the note cannot be kept.
