@@ -211,7 +211,10 @@ fn bad_line(
         while !stop.load(Ordering::Relaxed) {
             let received = socket.recv_from(&mut buffer);
             let now = clock::monotonic();
-            if let Ok((len, _)) = received {
+            // One way only: what the far end sends back goes nowhere.
+            if let Ok((len, from)) = received
+                && from != to
+            {
                 if rng.random_bool(loss) {
                     counted.fetch_add(1, Ordering::Relaxed);
                 } else {

@@ -1,0 +1,117 @@
+//! What each stage of the audio engine costs for one 20 ms frame: `cargo bench --bench stages`.
+
+use std::f32::consts::TAU;
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use minxin::call::stream::{Codec, Direction, Stream};
+use minxin::media::conceal::Concealer;
+use minxin::media::g711;
+use minxin::media::inband::ToneReceiver;
+use minxin::media::jitter::{CELL, JitterBuffer};
+use minxin::media::resample::Upsampler;
+use minxin::media::rtp::{HEADER_LEN, Header, Packet, SeqNo, Timestamp};
+use minxin::media::sender::Sender;
+use minxin::media::vad::Vad;
+use minxin::units::FRAME_SAMPLES;
+
+/// A voiced sound: a few harmonics of 120 Hz.
+fn voice() -> [i16; FRAME_SAMPLES] {
+    std::array::from_fn(|n| {
+        let t = n as f32 / 8_000.0;
+        (1..5).map(|k| 2_000.0 / k as f32 * (TAU * 120.0 * k as f32 * t).sin()).sum::<f32>() as i16
+    })
+}
+
+fn codecs(c: &mut Criterion) {
+    let sound = voice();
+    for codec in [Codec::Pcma, Codec::Pcmu] {
+        let mut codes = [0; FRAME_SAMPLES];
+        c.bench_function(&format!("encode {}", codec.name()), |b| {
+            b.iter(|| g711::encode(codec, black_box(&sound), black_box(&mut codes)));
+        });
+        let mut samples = [0; FRAME_SAMPLES];
+        c.bench_function(&format!("decode {}", codec.name()), |b| {
+            b.iter(|| g711::decode(codec, black_box(&codes), black_box(&mut samples)));
+        });
+    }
+}
+
+fn packets(c: &mut Criterion) {
+    let mut datagram = [0xD5; HEADER_LEN + FRAME_SAMPLES];
+    let header = Header { marker: false, payload_type: 8, seq: SeqNo(1), timestamp: Timestamp(2), ssrc: 3 };
+    if let Some(out) = datagram.first_chunk_mut() {
+        header.write(out);
+    }
+    c.bench_function("parse RTP", |b| b.iter(|| Packet::parse(black_box(&datagram)).is_ok()));
+
+    let mut buffer = JitterBuffer::default();
+    let (mut timestamp, mut now) = (Timestamp(0), 0);
+    let mut codes = [0; FRAME_SAMPLES];
+    c.bench_function("jitter push and pull", |b| {
+        b.iter(|| {
+            buffer.push(timestamp, black_box(&datagram[HEADER_LEN..]), true, now);
+            timestamp = timestamp.plus(FRAME_SAMPLES as i32);
+            now += FRAME_SAMPLES as i64;
+            buffer.pull(black_box(&mut codes), false, now)
+        });
+    });
+
+    let remote = ([127, 0, 0, 1], 4_000).into();
+    let stream = Stream {
+        remote_rtp: remote,
+        remote_rtcp: remote,
+        codec: Codec::Pcma,
+        send_payload_type: 8,
+        recv_payload_type: 8,
+        send_event_type: Some(101),
+        recv_event_type: Some(101),
+        ptime: Duration::from_millis(20),
+        direction: Direction::SendRecv,
+    };
+    let mut sender = Sender::new(1, 2);
+    let mut elapsed = 0;
+    c.bench_function("make RTP", |b| {
+        b.iter(|| {
+            elapsed += FRAME_SAMPLES as i64;
+            sender.tick(&stream, elapsed, |datagram| {
+                black_box(datagram);
+            })
+        });
+    });
+}
+
+fn analysis(c: &mut Criterion) {
+    let sound = voice();
+    let cell: [i16; CELL] = std::array::from_fn(|n| sound[n]);
+    let mut vad = Vad::default();
+    c.bench_function("voice activity", |b| {
+        b.iter(|| (vad.heard(black_box(&cell)), vad.heard(black_box(&cell))));
+    });
+    let mut tones = ToneReceiver::default();
+    c.bench_function("tones (Goertzel)", |b| b.iter(|| tones.samples(black_box(&sound))));
+    let mut concealer = Concealer::default();
+    c.bench_function("concealer, nothing lost", |b| {
+        b.iter(|| {
+            let (mut first, mut second) = (cell, cell);
+            concealer.received(black_box(&mut first));
+            concealer.received(black_box(&mut second));
+        });
+    });
+    c.bench_function("concealer, every other frame lost", |b| {
+        b.iter(|| {
+            let (mut first, mut second) = (cell, cell);
+            concealer.lost(black_box(&mut first));
+            concealer.lost(black_box(&mut second));
+            concealer.received(&mut first);
+            concealer.received(&mut second);
+        });
+    });
+    if let Ok(mut upsampler) = Upsampler::new() {
+        c.bench_function("resample 8 to 16 kHz", |b| b.iter(|| upsampler.frame(black_box(&sound)).is_ok()));
+    }
+}
+
+criterion_group!(stages, codecs, packets, analysis);
+criterion_main!(stages);
