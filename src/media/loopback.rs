@@ -61,6 +61,17 @@ async fn wait<T>(session: &mut MediaSession, mut wanted: impl FnMut(MediaEvent) 
     tokio::time::timeout(PATIENCE, found).await.expect("the event in time")
 }
 
+/// The end of a playback: which, and whether it was cut short.
+fn done(event: MediaEvent) -> Option<(PlayId, bool)> {
+    if let MediaEvent::PlaybackDone { id, interrupted } = event { Some((id, interrupted)) } else { None }
+}
+
+/// The key of a digit that came as a telephone event.
+fn digit(event: MediaEvent) -> Option<char> {
+    let MediaEvent::Digit { key, source: DigitSource::TelephoneEvent, .. } = event else { return None };
+    Some(key)
+}
+
 /// Both tracks of a recording: the caller, us.
 fn tracks(path: &Path) -> (Vec<i16>, Vec<i16>) {
     let samples: Vec<i16> =
@@ -93,10 +104,6 @@ async fn a_prompt_is_heard_and_recorded_at_its_place_on_both_sides() {
     tokio::time::sleep(Duration::from_millis(500)).await;
 
     us.play(PlayId(1), clip(&tone(440.0, 600))).expect("taken");
-    let done = |event| match event {
-        MediaEvent::PlaybackDone { id, interrupted } => Some((id, interrupted)),
-        _ => None,
-    };
     assert_eq!(wait(&mut us, done).await, (PlayId(1), false));
     tokio::time::sleep(Duration::from_millis(300)).await;
     let lasted = opened.elapsed();
@@ -130,22 +137,15 @@ async fn digits_arrive_once_and_a_stopped_playback_says_so() {
     caller.play(PlayId(1), clip(&tone(440.0, 10_000))).expect("taken");
     let mut keys = String::new();
     while keys.len() < 6 {
-        keys.push(
-            wait(&mut caller, |event| match event {
-                MediaEvent::Digit { key, source: DigitSource::TelephoneEvent, .. } => Some(key),
-                _ => None,
-            })
-            .await,
-        );
+        keys.push(wait(&mut caller, digit).await);
     }
     assert_eq!(keys, "1590*#");
     caller.play(PlayId(2), clip(&tone(440.0, 10_000))).expect("taken");
     caller.stop().expect("taken");
     for id in [1, 2] {
-        let done = |event| match event {
-            MediaEvent::PlaybackDone { id, interrupted } => Some((id, interrupted)),
-            MediaEvent::Digit { .. } => panic!("a digit too many"),
-            _ => None,
+        let done = |event| {
+            assert_eq!(digit(event), None, "a digit too many");
+            done(event)
         };
         assert_eq!(wait(&mut caller, done).await, (PlayId(id), true));
     }
