@@ -124,9 +124,8 @@ impl Call {
                 self.note(EventKind::Key, json!({ "key": key.to_string(), "source": source.to_string() }), m);
                 self.key(key, m);
             }
-            Input::SpeechStarted { at } if !self.held => self.speech_started(at, m),
-            Input::SpeechEnded { at } if !self.held => self.speech_ended(at, m),
-            Input::SpeechStarted { .. } | Input::SpeechEnded { .. } => {}
+            Input::SpeechStarted { at } => self.speech_started(at, m),
+            Input::SpeechEnded { at } => self.speech_ended(at, m),
             Input::PlaybackDone { id, interrupted } => self.playback_done(id, interrupted, m),
             Input::Heard { ask, text, confidence } => self.heard(ask, &text, confidence, m),
             Input::HeardNothing { ask, why } => self.heard_nothing(ask, why, m),
@@ -179,7 +178,7 @@ impl Call {
         }
     }
 
-    /// On hold nothing is timed or heard; afterwards what was being asked is asked again.
+    /// On hold nothing is timed, so nothing is recognised; afterwards what was being asked is asked again.
     fn hold(&mut self, held: bool, m: &mut Moment) {
         if self.held == held {
             return;

@@ -122,3 +122,48 @@ fn place_in(words: &str, village: Option<OrgId>, directory: &Directory) -> Strin
     let names = |clause: &&str| directory.match_villages(clause).first().map(|c| c.key) == village;
     words.split(['，', '。', '？', '！', ',', ' ']).find(names).unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::directory::example::district;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        format!("{text}:00+08:00").parse().expect("a moment")
+    }
+
+    #[test]
+    fn the_promise_counts_from_the_first_word() {
+        let facts = CaseFacts {
+            call: CallId(Uuid::nil()),
+            line: "hotline".to_owned(),
+            duty: PostId(1),
+            received_at: at("2026-09-28T23:58"),
+        };
+        let draft = Slots::default().draft(&facts, Origin::Recording, &district(), at("2026-09-29T00:03"));
+        assert_eq!(draft.due_on.to_string(), "2026-10-05");
+        assert_eq!((draft.received_at, draft.opened_at), (at("2026-09-28T23:58"), at("2026-09-29T00:03")));
+    }
+
+    #[test]
+    fn the_place_is_the_clause_that_names_it() {
+        let check = |words: &str, place: &str| {
+            let mut slots = Slots::default();
+            slots.take_words(words, &district());
+            assert_eq!(slots.place, place, "{words}");
+        };
+        check("我想办低保，家在高龙潭社区四十二号，怎么申请？", "家在高龙潭社区四十二号");
+        check("我想办低保", "");
+    }
+
+    #[test]
+    fn words_are_bounded() {
+        let mut slots = Slots::default();
+        for _ in 0..10 {
+            slots.take_words(&"长".repeat(900), &district());
+        }
+        assert!(slots.words.chars().count() <= WORDS_MAX_CHARS + 10);
+    }
+}

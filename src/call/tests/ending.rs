@@ -119,3 +119,15 @@ fn a_notice_held_away_is_played_again() {
     world.give(Input::StreamChanged { held: false });
     assert_eq!(world.log, ["answer", "notice", "notice"]);
 }
+
+#[test]
+fn a_message_goes_on_after_a_hold() {
+    let mut world = World::welcome(&[Key('0')]);
+    while !world.script.is_empty() || world.playing.is_some() {
+        world.step();
+    }
+    world.give(Input::StreamChanged { held: true });
+    world.pass(Duration::from_secs(100));
+    world.give(Input::StreamChanged { held: false });
+    assert_eq!((world.last(), world.patience()), ("beep", Duration::from_secs(10)));
+}

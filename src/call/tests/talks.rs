@@ -297,13 +297,63 @@ fn danger_is_answered_with_advice_first() {
 
 #[test]
 fn a_field_found_wrong_thrice_leads_to_a_recording() {
-    let world = run(&[Say(PENSION), Key('2'), Key('2'), Key('2'), Key('2'), Key('2'), Key('2'), Key('2')]);
-    let again = world.log.iter().filter(|l| l.starts_with("readback.again")).count();
-    assert!(again >= 2, "{:?}", world.log);
-    assert_eq!(world.drafts, 1);
+    let world = run(&[
+        Say(PENSION),
+        Key('2'),
+        Say(PENSION),
+        Say("不对"),
+        Say(PENSION),
+        Key('2'),
+        HangUpAt(Duration::from_secs(60)),
+    ]);
+    let asked = ["readback.window window.7", "readback.confirm"];
+    let again = ["readback.again", MENU_AGAIN];
+    assert_eq!(world.log[4..6], asked);
+    assert_eq!(world.log[6..8], again);
+    assert_eq!(world.log[8..10], asked);
+    assert_eq!(world.log[10..12], again);
+    assert_eq!(world.log[12..14], asked);
+    assert_eq!(world.log[14], "not_understood.2 record.begin");
 }
 
-/// 0 reaches a person's recording from every state in which the caller is listened to (R3.3).
+#[test]
+fn what_was_understood_once_is_kept_when_another_field_is_wrong() {
+    let world = run(&[Say("高龙潭社区的路灯坏了很久了"), Key('2'), Say("我要办医保报销的手续"), Key('1'), HangUp]);
+    assert_eq!(world.log[4], "readback.window window.8");
+    assert_eq!(world.log[8], "readback.window window.2");
+    assert_eq!(world.log[10], "readback.place org.100");
+    assert_eq!(world.draft.expect("a case").words, "高龙潭社区的路灯坏了很久了。我要办医保报销的手续");
+}
+
+#[test]
+fn after_the_number_there_is_no_way_back_into_the_questions() {
+    let world = run(&[Say(PENSION), Key('1'), Key('1'), Key('1'), Key('*')]);
+    let told = told("owner.township", 10, 5, 1);
+    let last: Vec<_> = world.log[world.log.len() - 4..].iter().map(String::as_str).collect();
+    assert_eq!(last, [&told, &told, "goodbye", "hang up flow"]);
+}
+
+#[test]
+fn the_country_code_is_not_read_out() {
+    let mut world = World::new(&[Key('2'), Say("我要办退休"), Say("大营社区"), Key('1')]);
+    let caller = PhoneNumber::parse("+8613812341234");
+    world.call = Call::new(Arc::clone(&world.call.profile), Facts { caller, ..world.call.facts.clone() });
+    world.run();
+    assert_eq!(world.log[6], PHONE);
+}
+
+#[test]
+fn a_closed_matter_has_no_date_to_wait_for() {
+    let mut world = World::new(&[Key('#'), Keys("10000004#")]);
+    world.progress = Some(ProgressAnswer {
+        state: crate::cases::State::Closed,
+        owner: PostId(3),
+        due_on: "2026-10-09".parse().expect("a date"),
+    });
+    world.run();
+    assert_eq!(world.log[6], "progress.is state.closed");
+}
+
 #[test]
 fn zero_reaches_a_person_from_everywhere() {
     let ways: [&[Do]; 9] = [
