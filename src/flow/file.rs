@@ -69,7 +69,7 @@ struct TimingTable {
 }
 
 impl Flow {
-    /// Reads a flow file. What it means as a whole is the business of [`check`](super::check).
+    /// Reads a flow file. What it means as a whole is the business of [`check`](super::check()).
     ///
     /// # Errors
     /// Every fault found, in the order of lines.

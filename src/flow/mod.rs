@@ -1,6 +1,6 @@
 //! The spoken exchange with a caller: parsed flow, state machine, numerals, read-back. Never touches audio.
 //!
-//! [`Flow`] is a file of `config/flows`; [`check`] finds what is wrong with it; [`Dialogue`] runs it. It is a machine of
+//! [`Flow`] is a file of `config/flows`; [`check()`] finds what is wrong with it; [`Dialogue`] runs it. It is a machine of
 //! turns: one [`Event`] in, one [`Turn`] out. Playing, listening and timing a turn is the business of [`crate::call`].
 
 mod check;

@@ -33,7 +33,7 @@ pub struct Flow {
     /// Spans of waiting.
     pub timing: Timing,
     pub(super) states: Vec<State>,
-    /// Where each top-level key stands in the file, for [`check`](super::check).
+    /// Where each top-level key stands in the file, for [`check`](super::check()).
     pub(super) lines: BTreeMap<&'static str, usize>,
 }
 
