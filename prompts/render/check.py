@@ -14,9 +14,8 @@ import telephone
 from carriers import carrier, prompts, series
 
 _FOLDER = Path(__file__).resolve().parent.parent
-# A sentence has the level itself; a piece has it as part of its carrier, so that it keeps its natural stress.
-_SENTENCE_DB = 1.0
-_PIECE_DB = 7.0
+# How far the level may be off.
+_LEVEL_DB = 1.0
 _EDGE_SILENCE_S = 0.16
 _NOTICE_S = 6.0  # R12.1
 _SENTENCE_S = 30.0  # B22
@@ -67,9 +66,9 @@ def _faults(prompt: dict, piece: bool) -> list[str]:
     if seconds > limit:
         faults.append(f"{seconds:.1f} s, limit {limit:.0f} s")
     level, _ = telephone.active_level(samples)
-    allowed = _PIECE_DB if piece else _SENTENCE_DB
-    if abs(level - telephone.LEVEL_DBOV) > allowed:
-        faults.append(f"active level {level:.1f} dBov, wanted {telephone.LEVEL_DBOV:.0f} +- {allowed:.0f}")
+    low, high = telephone.PIECE_DBOV if piece else (telephone.LEVEL_DBOV, telephone.LEVEL_DBOV)
+    if not low - _LEVEL_DB <= level <= high + _LEVEL_DB:
+        faults.append(f"active level {level:.1f} dBov, wanted {low:.0f} to {high:.0f}")
     peak = 20 * np.log10(np.max(np.abs(samples)) + 1e-9)
     if peak > telephone.PEAK_DBFS + 0.05:
         faults.append(f"peak {peak:.1f} dBFS, limit {telephone.PEAK_DBFS:.0f}")

@@ -91,7 +91,7 @@ def phrase(kokoro: Kokoro, text: str, frame: Carrier, speaker: str) -> np.ndarra
     samples = telephone.levelled(telephone.narrow(speech))
     # Token 0 is the model's own edge, so the last symbol of `head` is token len(head).
     stop = _quietest(samples, ends[len(head)] // _DOWN, 0.04)
-    return telephone.trimmed(samples[:stop], _BREATH_S, _PHRASE_TAIL_S if pause else 0.0)
+    return telephone.held(telephone.trimmed(samples[:stop], _BREATH_S, _PHRASE_TAIL_S if pause else 0.0))
 
 
 def counted(kokoro: Kokoro, kind: Series, items: list[str], speaker: str) -> list[np.ndarray]:
@@ -111,7 +111,7 @@ def counted(kokoro: Kokoro, kind: Series, items: list[str], speaker: str) -> lis
     ]
     cuts.append(len(samples))
     return [
-        telephone.trimmed(samples[start:stop], kind.lead_s, kind.tail_s)
+        telephone.held(telephone.trimmed(samples[start:stop], kind.lead_s, kind.tail_s))
         for start, stop in list(zip(cuts, cuts[1:]))[: len(items)]
     ]
 

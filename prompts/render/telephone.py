@@ -4,11 +4,13 @@ import wave
 from pathlib import Path
 
 import numpy as np
-from scipy import signal
+from scipy import ndimage, signal
 
 RATE_HZ = 8_000
 LEVEL_DBOV = -20.0
 PEAK_DBFS = -3.0
+# Weakest and strongest active level of a piece that was spoken within something longer.
+PIECE_DBOV = (-23.0, -17.0)
 _FADE_S = 0.010
 # 24 kHz to 8 kHz; flat to 3.4 kHz, at least 80 dB down from 4 kHz on, so that nothing folds back.
 _DOWN = 3
@@ -66,16 +68,20 @@ def levelled(samples: np.ndarray) -> np.ndarray:
     return limited(samples * 10 ** ((LEVEL_DBOV - level) / 20))
 
 
+def held(samples: np.ndarray) -> np.ndarray:
+    """A piece at the level it has in its carrier, unless that is too weak or too strong to stand elsewhere."""
+    level, _ = active_level(samples)
+    return limited(samples * 10 ** ((float(np.clip(level, *PIECE_DBOV)) - level) / 20))
+
+
 def limited(samples: np.ndarray) -> np.ndarray:
     """Peaks above the limit turned down smoothly over 5 ms to either side."""
     limit = 10 ** (PEAK_DBFS / 20) * 0.995
     need = np.minimum(1, limit / np.maximum(np.abs(samples), 1e-9))
     reach = int(0.005 * RATE_HZ)
-    from scipy.ndimage import minimum_filter1d
-
-    held = minimum_filter1d(need, 2 * reach + 1)
+    gain = ndimage.minimum_filter1d(need, 2 * reach + 1)
     window = np.hanning(2 * reach + 3)[1:-1]
-    return samples * np.convolve(np.pad(held, reach, mode="edge"), window / window.sum(), mode="valid")
+    return samples * np.convolve(np.pad(gain, reach, mode="edge"), window / window.sum(), mode="valid")
 
 
 def trimmed(samples: np.ndarray, lead_s: float, tail_s: float) -> np.ndarray:
