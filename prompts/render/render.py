@@ -30,6 +30,9 @@ _PHRASE_TAIL_S = 0.10
 _PAUSE_PIECE_S = 0.30
 # Glottal stops: see carriers.py.
 _STOP = "ʔ ʔ"
+# Sounds that begin softly. After a glottal stop they begin with a burst that is heard as a d or b (一 as 地): it is cut off.
+_SOFT = "aeiouyɤəɚɥjwlmnɻʊ"
+_SOFT_ATTACK_S = 0.040
 _DOWN = RATE_HZ // telephone.RATE_HZ
 _PROMPTS = Path(__file__).resolve().parent.parent
 
@@ -110,10 +113,14 @@ def counted(kokoro: Kokoro, kind: Series, items: list[str], speaker: str) -> lis
         for (_, left), (right, _) in zip(spans, spans[1:])
     ]
     cuts.append(len(samples))
-    return [
-        telephone.held(telephone.trimmed(samples[start:stop], kind.lead_s, kind.tail_s))
-        for start, stop in list(zip(cuts, cuts[1:]))[: len(items)]
-    ]
+    pieces = []
+    for (first, _), start, stop in list(zip(spans[1:], cuts, cuts[1:]))[: len(items)]:
+        soft = line[first] in _SOFT
+        if soft:
+            start = max(start, ends[first] // _DOWN - int(_SOFT_ATTACK_S / 2 * telephone.RATE_HZ))
+        attack_s = _SOFT_ATTACK_S if soft else telephone.FADE_S
+        pieces.append(telephone.held(telephone.trimmed(samples[start:stop], kind.lead_s, kind.tail_s, attack_s)))
+    return pieces
 
 
 def _quietest(samples: np.ndarray, at: int, reach_s: float) -> int:

@@ -11,7 +11,7 @@ LEVEL_DBOV = -20.0
 PEAK_DBFS = -3.0
 # Weakest and strongest active level of a piece that was spoken within something longer.
 PIECE_DBOV = (-23.0, -17.0)
-_FADE_S = 0.010
+FADE_S = 0.010
 # 24 kHz to 8 kHz; flat to 3.4 kHz, at least 80 dB down from 4 kHz on, so that nothing folds back.
 _DOWN = 3
 _LOW_PASS = signal.firwin(501, 3_700, window=("kaiser", 8.6), fs=RATE_HZ * _DOWN)
@@ -84,23 +84,27 @@ def limited(samples: np.ndarray) -> np.ndarray:
     return samples * np.convolve(np.pad(gain, reach, mode="edge"), window / window.sum(), mode="valid")
 
 
-def trimmed(samples: np.ndarray, lead_s: float, tail_s: float) -> np.ndarray:
-    """Silence at both ends cut to `lead_s` and `tail_s`, ends faded."""
+def trimmed(samples: np.ndarray, lead_s: float, tail_s: float, attack_s: float = FADE_S) -> np.ndarray:
+    """Silence at both ends cut to `lead_s` and `tail_s`, ends faded; the beginning over `attack_s`."""
     first, last = speech_span(samples)
     lead, tail = int(lead_s * RATE_HZ), int(tail_s * RATE_HZ)
     body = samples[max(0, first - lead) : last + tail]
     before = np.zeros(max(0, lead - first))
     after = np.zeros(max(0, tail - (len(samples) - last)))
-    return np.concatenate([before, faded(body), after])
+    return np.concatenate([before, faded(body, attack_s), after])
 
 
-def faded(samples: np.ndarray) -> np.ndarray:
+def faded(samples: np.ndarray, attack_s: float = FADE_S) -> np.ndarray:
     out = samples.copy()
-    size = min(int(_FADE_S * RATE_HZ), len(out) // 2)
-    ramp = np.sin(np.linspace(0, np.pi / 2, size)) ** 2
-    out[:size] *= ramp
-    out[len(out) - size :] *= ramp[::-1]
+    rise = _ramp(min(int(attack_s * RATE_HZ), len(out) // 2))
+    fall = _ramp(min(int(FADE_S * RATE_HZ), len(out) // 2))[::-1]
+    out[: len(rise)] *= rise
+    out[len(out) - len(fall) :] *= fall
     return out
+
+
+def _ramp(size: int) -> np.ndarray:
+    return np.sin(np.linspace(0, np.pi / 2, size)) ** 2
 
 
 def speech_span(samples: np.ndarray) -> tuple[int, int]:
