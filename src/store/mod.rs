@@ -41,7 +41,7 @@ pub mod sessions;
 mod shelf;
 mod spool;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod tokens;
 mod unsent;
 mod uploader;

@@ -23,6 +23,7 @@ struct Row {
     at: String,
     actor: String,
     action: String,
+    deed: String,
     object: String,
     reason: String,
     hash: String,
@@ -72,14 +73,16 @@ async fn show_trail(
     let more = rows.len() > PAGE_ROWS as usize;
     rows.truncate(PAGE_ROWS as usize);
     let older = rows.last().filter(|_| more).map(|last| format!("/audit?before={}", last.seq));
+    let t = page.lang.text();
     let rows = rows.into_iter().map(|r| Row {
         seq: r.seq,
         at: show::exact(r.at),
         actor: r.actor,
+        deed: t.deed(&r.action).to_owned(),
         action: r.action,
         object: r.object,
         reason: mask::mask(&r.reason),
         hash: r.hash.chars().take(HASH_DIGITS).collect(),
     });
-    render(&AuditPage { t: page.lang.text(), rows: rows.collect(), verdict, first: before.is_none(), older, page })
+    render(&AuditPage { t, rows: rows.collect(), verdict, first: before.is_none(), older, page })
 }

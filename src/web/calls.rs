@@ -1,5 +1,7 @@
 //! The list of calls: what is going on above, what has been below.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -58,6 +60,8 @@ struct CallsPage {
     page: Page,
     t: &'static Text,
     live: Vec<LiveRow>,
+    /// The words for the states of a flow, as JSON, for the script that shows calls as they come.
+    states: String,
     rows: Vec<Row>,
     lines: Vec<Choice>,
     windows: Vec<Choice>,
@@ -117,6 +121,7 @@ pub(super) async fn list(
     let filtered = [&line, &date, &window, &number].iter().any(|f| !f.is_empty());
     let choices = CallsPage {
         t,
+        states: serde_json::json!(t.flow_states().into_iter().collect::<BTreeMap<_, _>>()).to_string(),
         live: live.into_iter().map(live_row).collect(),
         rows,
         lines: state

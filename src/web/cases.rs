@@ -179,10 +179,8 @@ pub(super) fn due(due_on: NaiveDate, state: &str, now: DateTime<Utc>, t: &Text) 
     }
     match (due_on - show::day(now)).num_days() {
         0 => Due { day, tone: "soon", words: t.due_today.to_owned() },
-        days @ 1.. => {
-            let tone = if days == 1 { "soon" } else { "fine" };
-            Due { day, tone, words: format!("{days} {}", t.days_left) }
-        }
+        1 => Due { day, tone: "soon", words: t.due_tomorrow.to_owned() },
+        days @ 2.. => Due { day, tone: "fine", words: format!("{days} {}", t.days_left) },
         days => Due { day, tone: "late", words: format!("{} {}", -days, t.days_over) },
     }
 }

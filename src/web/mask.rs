@@ -5,21 +5,22 @@
 
 use crate::ids::{CaseNumber, PhoneNumber};
 
-/// Shortest run of digits that could ring somebody: a local number in Yuxi.
+/// Fewest digits that could ring somebody: a local number in Yuxi.
 const SHORTEST: usize = 7;
 
-/// Longest run taken for a telephone number: 86 and a mobile number.
+/// Most digits taken for a telephone number: 86 and a mobile number.
 const LONGEST_PHONE: usize = 13;
 
-/// `text` with every run of digits that could be somebody's number masked.
+/// `text` with everything that could be somebody's number masked: runs of digits, Arabic or Chinese, also where single
+/// spaces, dashes or commas part them as they do when a number is read out.
 ///
-/// A case number of the usual length stays readable: it names nobody, and operators need it.
+/// A case number of the usual length stays readable: it names nobody, and operators need it. So does a date.
 pub fn mask(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for piece in pieces(text) {
         match piece {
             Piece::Plain(plain) => out.push_str(plain),
-            Piece::Number(digits) => out.push_str(&masked(digits)),
+            Piece::Number(number) => out.push_str(&masked(number)),
         }
     }
     out
@@ -30,13 +31,13 @@ pub fn restore(edited: &str, original: &str) -> String {
     let mut out = edited.to_owned();
     let mut from = 0;
     for piece in pieces(original) {
-        let Piece::Number(digits) = piece else { continue };
-        let hidden = masked(digits);
+        let Piece::Number(number) = piece else { continue };
+        let hidden = masked(number);
         // Each masked form is used once and in order, so that two numbers with the same ends do not swap.
         let found = out[from..].find(&hidden).map(|at| from + at).or_else(|| out.find(&hidden));
         if let Some(at) = found {
-            out.replace_range(at..at + hidden.len(), digits);
-            from = at + digits.len();
+            out.replace_range(at..at + hidden.len(), number);
+            from = at + number.len();
         }
     }
     out
@@ -52,29 +53,76 @@ enum Piece<'a> {
     Number(&'a str),
 }
 
+/// The text in pieces, none lost.
 fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let first = rest.chars().next()?;
-        let digits = first.is_ascii_digit();
-        let end = rest.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(rest.len());
+        let end =
+            if digit(first).is_some() { run(rest) } else { rest.find(|c| digit(c).is_some()).unwrap_or(rest.len()) };
         let (piece, after) = rest.split_at(end);
         rest = after;
-        Some(if digits && hides(piece) { Piece::Number(piece) } else { Piece::Plain(piece) })
+        Some(if hides(piece) { Piece::Number(piece) } else { Piece::Plain(piece) })
     })
 }
 
-fn hides(digits: &str) -> bool {
-    let case_number = digits.len() == CaseNumber::MIN_DIGITS && digits.parse::<CaseNumber>().is_ok();
-    digits.len() >= SHORTEST && !case_number
+/// The length in bytes of the digits at the beginning of `text`, separators between them included.
+fn run(text: &str) -> usize {
+    let mut end = 0;
+    let mut parted = false;
+    for (at, c) in text.char_indices() {
+        if digit(c).is_some() {
+            end = at + c.len_utf8();
+            parted = false;
+        } else if parts(c) && !parted {
+            parted = true;
+        } else {
+            break;
+        }
+    }
+    end
 }
 
-fn masked(digits: &str) -> String {
+fn parts(c: char) -> bool {
+    matches!(c, ' ' | '-' | '－' | '‐' | '、' | '，')
+}
+
+fn digit(c: char) -> Option<char> {
+    match c {
+        '0'..='9' => Some(c),
+        '０'..='９' => char::from_digit(u32::from(c) - u32::from('０'), 10),
+        '零' | '〇' | '洞' => Some('0'),
+        '一' | '幺' => Some('1'),
+        '二' | '两' => Some('2'),
+        '三' => Some('3'),
+        '四' => Some('4'),
+        '五' => Some('5'),
+        '六' => Some('6'),
+        '七' | '拐' => Some('7'),
+        '八' => Some('8'),
+        '九' => Some('9'),
+        _ => None,
+    }
+}
+
+fn digits(number: &str) -> String {
+    number.chars().filter_map(digit).collect()
+}
+
+fn hides(piece: &str) -> bool {
+    let digits = digits(piece);
+    let case_number = digits.len() == CaseNumber::MIN_DIGITS && piece.parse::<CaseNumber>().is_ok();
+    let date = piece.parse::<chrono::NaiveDate>().is_ok();
+    digits.len() >= SHORTEST && !case_number && !date
+}
+
+fn masked(number: &str) -> String {
+    let digits = digits(number);
     // An identity card begins with where and when somebody was born (GB 11643): its beginning stays hidden too.
     if digits.len() > LONGEST_PHONE {
         return format!("****{}", &digits[digits.len() - 4..]);
     }
-    PhoneNumber::parse(digits).map_or_else(|| "****".to_owned(), |number| number.masked())
+    PhoneNumber::parse(&digits).map_or_else(|| "****".to_owned(), |number| number.masked())
 }
 
 #[cfg(test)]
@@ -95,8 +143,19 @@ mod tests {
     }
 
     #[test]
-    fn short_runs_and_case_numbers_stay() {
+    fn numbers_read_out_are_hidden() {
+        check("是138 1234 1234吗", "是138****1234吗");
+        check("是138-1234-1234吗", "是138****1234吗");
+        check("幺三八，幺二三四，幺二三四。", "138****1234。");
+        check("１３８１２３４１２３４", "138****1234");
+        check("一三八 一 二 三 四 1 2 3 4", "138****1234");
+    }
+
+    #[test]
+    fn short_runs_dates_and_case_numbers_stay() {
         check("拨打12345或110，3栋1204号", "拨打12345或110，3栋1204号");
+        check("2026-11-24到期", "2026-11-24到期");
+        check("一九九八年三月，七八十人", "一九九八年三月，七八十人");
         let number = CaseNumber::from_serial(CaseNumber::FIRST_SERIAL).to_string();
         check(&number, &number);
     }
@@ -112,6 +171,7 @@ mod tests {
         let check = |original: &str, edited: &str, kept: &str| assert_eq!(restore(edited, original), kept);
         check("电话13812341234，路登坏了", "电话138****1234，路灯坏了", "电话13812341234，路灯坏了");
         check("13811111234和13822221234", "138****1234和138****1234", "13811111234和13822221234");
+        check("幺三八，幺二三四，幺二三四", "找138****1234", "找幺三八，幺二三四，幺二三四");
         check("电话13812341234", "号码删去", "号码删去");
         check("没有号码", "写上138****0000", "写上138****0000");
     }

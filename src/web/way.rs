@@ -45,7 +45,7 @@ pub(super) fn joined(events: &[EventRow]) -> Vec<Joined> {
     let mut keys: Option<(i64, i64, String)> = None;
     for event in events {
         if event.kind == "key" {
-            let key = first_text(&event.detail, &["key", "digit", "keys"]);
+            let key = first_text(&event.detail, &["key"]);
             match &mut keys {
                 Some((_, last, entry)) if event.at_ms - *last <= KEY_GAP_MS => {
                     entry.push_str(&key);
@@ -58,10 +58,8 @@ pub(super) fn joined(events: &[EventRow]) -> Vec<Joined> {
             }
             continue;
         }
-        // Prompts and states between two keys of one entry do not cut it: a caller keys on while we speak.
-        if !matches!(event.kind.as_str(), "prompt" | "note" | "state")
-            || keys.as_ref().is_none_or(|(_, last, _)| event.at_ms - *last > KEY_GAP_MS)
-        {
+        // What we say between two keys of one entry does not cut it: a caller keys on meanwhile.
+        if !matches!(event.kind.as_str(), "prompt" | "note") {
             flush(&mut keys, &mut out);
         }
         out.push(Joined { at_ms: event.at_ms, kind: event.kind.clone(), detail: detail(&event.kind, &event.detail) });
@@ -85,8 +83,8 @@ pub(super) fn steps(events: &[EventRow], t: &Text, offset_ms: i64) -> Vec<Step> 
             label: t.event(&e.kind).to_owned(),
             clock: show::span(e.at_ms),
             seek_ms: (e.at_ms - offset_ms).max(0),
+            detail: if e.kind == "state" { t.flow_state(&e.detail).to_owned() } else { e.detail },
             kind: e.kind,
-            detail: e.detail,
         })
         .collect()
 }
@@ -105,17 +103,44 @@ pub(super) fn recording_offset_ms(talk_ms: Option<i64>, recording_ms: Option<i64
 /// The particulars of an event in a few words.
 fn detail(kind: &str, value: &Value) -> String {
     let known: &[&str] = match kind {
-        "state" => &["name", "state", "to"],
-        "prompt" => &["prompts", "prompt", "ids", "id"],
-        "heard" => &["text", "why", "words"],
+        "state" => &["state"],
+        "prompt" => return prompts(value),
+        "heard" => &["text", "nothing"],
         "asked" => &["expect"],
-        "case" => &["number", "case", "window"],
+        "case" => &["number"],
         "hold" => &["held"],
         _ => &["note", "text", "message"],
     };
     let text = first_text(value, known);
     let text = if text.is_empty() { rest(value) } else { text };
     show::cut(&mask::mask(&text), DETAIL_LIMIT)
+}
+
+/// The prompts that were played. A number that we read out is a row of one prompt for each digit: it is joined and masked.
+fn prompts(value: &Value) -> String {
+    let ids: Vec<&str> =
+        value.get("prompts").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let digits: String = ids.iter().filter_map(|id| spoken_digit(id)).collect();
+    let mut words = Vec::new();
+    let mut read_out = false;
+    for id in ids {
+        if spoken_digit(id).is_none() {
+            words.push(id.to_owned());
+        } else if !read_out {
+            words.push(mask::mask(&digits));
+            read_out = true;
+        }
+    }
+    show::cut(&words.join(" "), DETAIL_LIMIT)
+}
+
+/// The digit that a prompt says: `d.3`, `d.yao.end`.
+fn spoken_digit(id: &str) -> Option<char> {
+    let digit = id.strip_prefix("d.")?;
+    match digit.strip_suffix(".end").unwrap_or(digit) {
+        "yao" => Some('1'),
+        one => one.chars().next().filter(|c| c.is_ascii_digit()),
+    }
 }
 
 fn first_text(value: &Value, keys: &[&str]) -> String {
@@ -170,13 +195,27 @@ mod tests {
     #[test]
     fn steps_say_what_happened() {
         let events = [
-            event(0, "state", json!({"name": "notice"})),
+            event(0, "state", json!({"state": "main", "window": null})),
             event(1_000, "heard", json!({"text": "电话13812341234", "confidence": 0.9})),
             event(2_000, "prompt", json!({"prompts": ["a", "b"]})),
             event(3_000, "unheard-of", json!({"x": 1, "y": true})),
         ];
         let details: Vec<_> = shown(&events).into_iter().map(|(_, _, d)| d).collect();
-        assert_eq!(details, ["notice", "电话138****1234", "a b", "x 1 · y true"]);
+        assert_eq!(details, ["main", "电话138****1234", "a b", "x 1 · y true"]);
+    }
+
+    #[test]
+    fn a_number_that_we_read_out_is_masked() {
+        let mut ids = vec!["readback.phone".to_owned()];
+        for (n, digit) in "13812341234".chars().enumerate() {
+            if n == 3 || n == 7 {
+                ids.push("pause".to_owned());
+            }
+            ids.push(if digit == '1' { "d.yao".to_owned() } else { format!("d.{digit}") });
+        }
+        ids.push("readback.confirm".to_owned());
+        let shown = shown(&[event(0, "prompt", json!({"prompts": ids, "slow": false}))]);
+        assert_eq!(shown[0].2, "readback.phone 138****1234 pause pause readback.confirm");
     }
 
     #[test]

@@ -86,7 +86,7 @@ test("calls come, move and go without a reload", async (t) => {
   await page.evaluate(() => (globalThis.stayed = true));
   const comes = page.locator("[data-call]", { hasText: "党员服务热线" });
   await comes.first().waitFor();
-  await comes.filter({ hasText: "menu" }).first().waitFor();
+  await comes.filter({ hasText: "主菜单" }).first().waitFor();
   await page.locator("[data-call]", { hasText: "垃圾好几天没有人来收" }).waitFor();
   await accessible(page);
   await shot(page, "calls");
@@ -176,7 +176,7 @@ test("a case is corrected, moved and its number shown", async (t) => {
   await page.goto(kase);
   await accessible(page);
   await page.getByText("改正内容").click();
-  await page.getByLabel("诉求内容").fill("父亲八十二岁，想申请高龄津贴，电话139****6655。");
+  await page.getByRole("textbox", { name: "诉求内容" }).fill("父亲八十二岁，想申请高龄津贴，电话139****6655。");
   await page.getByRole("button", { name: "保存" }).click();
   await page.getByText("已保存").waitFor();
   await page.getByLabel("说明").first().fill("已核对，派给老年人服务窗口");

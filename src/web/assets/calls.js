@@ -7,6 +7,7 @@ const section = document.querySelector("[data-live]");
 const list = section?.querySelector("[data-list]");
 const words = section?.querySelector("[data-words]")?.dataset;
 const shape = section?.querySelector("template[data-row]");
+const states = JSON.parse(words?.states ?? "{}");
 const refresh = refresher();
 
 const pad = (n) => String(n).padStart(2, "0");
@@ -28,7 +29,7 @@ const show = (call) => {
   const put = (part, text) => (li.querySelector(`[data-${part}]`).textContent = text);
   put("caller", call.caller ?? words.withheld);
   put("line", call.line);
-  put("state", call.state || words.ringing);
+  put("state", states[call.state] ?? (call.state || words.ringing));
   put("caption", call.caption);
   li.querySelector("[data-since]").dataset.since = call.started_at;
   level(li, call.level);

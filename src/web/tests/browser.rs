@@ -63,7 +63,7 @@ async fn keep_calling(live: &crate::web::live::Board) {
         let comes = CallId::fresh();
         live.started(comes, "党员服务热线", PhoneNumber::parse("13700002222").as_ref(), clock::wall());
         tokio::time::sleep(Duration::from_secs(2)).await;
-        live.state(comes, "menu");
+        live.state(comes, "main");
         tokio::time::sleep(Duration::from_secs(1)).await;
         live.ended(comes);
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -307,23 +307,26 @@ async fn case(
 
 async fn events(pool: &PgPool, call: Uuid, number: CaseNumber) {
     let mut events = vec![
-        (0, "state", json!({"name": "notice"})),
+        (0, "state", json!({"state": "notice"})),
         (20, "prompt", json!({"prompts": ["notice"]})),
-        (6_000, "state", json!({"name": "ask"})),
+        (6_000, "state", json!({"state": "main"})),
         (6_200, "prompt", json!({"prompts": ["welcome", "ask"]})),
         (12_000, "asked", json!({"expect": "free"})),
         (17_500, "heard", json!({"text": SAID[1].3, "confidence": 0.91})),
-        (20_000, "state", json!({"name": "readback"})),
+        (20_000, "state", json!({"state": "confirm_window"})),
         (25_500, "key", json!({"key": "1", "source": "rtp"})),
-        (26_000, "state", json!({"name": "phone"})),
+        (26_000, "state", json!({"state": "phone"})),
     ];
     for (key, n) in PLANTED.chars().zip(0..) {
         events.push((28_000 + n * 350, "key", json!({"key": key.to_string(), "source": "rtp"})));
     }
     events.push((32_200, "key", json!({"key": "#", "source": "rtp"})));
-    events.push((34_000, "case", json!({"number": number.as_i64()})));
+    let digits = PLANTED.chars().map(|d| format!("d.{d}"));
+    let read_out: Vec<String> = std::iter::once("readback.phone".to_owned()).chain(digits).collect();
+    events.push((32_800, "prompt", json!({ "prompts": read_out })));
+    events.push((34_000, "case", json!({"number": number.to_string(), "due_on": "2026-12-04"})));
     events.push((34_600, "prompt", json!({"prompts": ["case.opened", "case.owner", "case.due"]})));
-    events.push((44_000, "state", json!({"name": "goodbye"})));
+    events.push((44_000, "state", json!({"state": "goodbye"})));
     for ((at, kind, detail), seq) in events.into_iter().zip(0_i32..) {
         sqlx::query("INSERT INTO call_events (call_id, seq, at_ms, kind, detail) VALUES ($1, $2, $3, $4, $5)")
             .bind(call)

@@ -101,6 +101,11 @@ table! {
     // Trouble.
     not_found, not_found_text, forbidden, forbidden_text, bad_request, bad_request_text, unavailable, unavailable_text,
     too_many, too_many_text, conflict, internal, internal_text, to_start, form_old,
+    // Where a call stands in its flow.
+    fs_main, fs_request, fs_place, fs_confirm_window, fs_confirm_place, fs_phone, fs_confirm_phone, fs_case, fs_progress, fs_person, fs_recording, fs_goodbye, fs_notice,
+    // What stands in the audit trail.
+    ac_login, ac_logout, ac_bad_login, ac_lock, ac_listen, ac_download, ac_reveal, ac_correct, ac_move, ac_assign, ac_disable, ac_enable, ac_user_add, ac_token,
+    actions, due_tomorrow,
 }
 
 impl Text {
@@ -197,6 +202,51 @@ impl Text {
             "enquiry" => self.kind_enquiry,
             "request" => self.kind_request,
             "complaint" => self.kind_complaint,
+            other => other,
+        }
+    }
+
+    /// Where a call stands in its flow, by the state's name in the flow's file; a name of the district's own shows as it is.
+    pub fn flow_state<'a>(&self, name: &'a str) -> &'a str {
+        self.flow_states().into_iter().find(|(known, _)| *known == name).map_or(name, |(_, said)| said)
+    }
+
+    /// The names of the states that come with the gateway, with their words.
+    pub fn flow_states(&self) -> [(&'static str, &'static str); 13] {
+        [
+            ("main", self.fs_main),
+            ("request", self.fs_request),
+            ("place", self.fs_place),
+            ("confirm_window", self.fs_confirm_window),
+            ("confirm_place", self.fs_confirm_place),
+            ("phone", self.fs_phone),
+            ("confirm_phone", self.fs_confirm_phone),
+            ("case", self.fs_case),
+            ("progress", self.fs_progress),
+            ("person", self.fs_person),
+            ("recording", self.fs_recording),
+            ("goodbye", self.fs_goodbye),
+            ("notice", self.fs_notice),
+        ]
+    }
+
+    /// What somebody did, by its code in the audit trail; a code of another part shows as it is.
+    pub fn deed<'a>(&self, action: &'a str) -> &'a str {
+        match action {
+            "login" => self.ac_login,
+            "logout" => self.ac_logout,
+            "bad_login" => self.ac_bad_login,
+            "lock" => self.ac_lock,
+            "listen" => self.ac_listen,
+            "download" => self.ac_download,
+            "reveal" => self.ac_reveal,
+            "correct" => self.ac_correct,
+            "move" => self.ac_move,
+            "assign" => self.ac_assign,
+            "disable" => self.ac_disable,
+            "enable" => self.ac_enable,
+            "user_add" => self.ac_user_add,
+            "token" => self.ac_token,
             other => other,
         }
     }
