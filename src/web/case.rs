@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::{Extension, Form, Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ use crate::clock;
 use crate::directory::PostId;
 use crate::ids::CaseNumber;
 use crate::store::read_cases::{self, CaseDetail, CaseEventRow};
-use crate::store::read_office;
+use crate::store::read_office::{self, PostRow};
 
 /// Most steps of a case's life shown.
 pub(super) const EVENTS_LIMIT: i64 = 1_000;
@@ -216,7 +217,7 @@ async fn show_case(
     let now = clock::wall();
     let events = read_cases::case_events(&state.pool, case.number, EVENTS_LIMIT).await?;
     let windows = read_office::windows(&state.pool).await?;
-    let posts = if page.may(Right::WorkCases) { read_office::posts(&state.pool).await? } else { Vec::new() };
+    let posts = read_office::posts(&state.pool).await?;
     let stands = CaseState::from_code(&case.state);
     let moves = CaseState::ALL
         .into_iter()
@@ -255,19 +256,22 @@ async fn show_case(
         closed_at: case.closed_at.map(show::exact),
         call_id: case.call_id.to_string(),
         moves,
+        events: events.into_iter().rev().map(|e| event(e, t, now, &posts)).collect(),
         owners: owners(posts, Some(case.owner_post_id)),
-        events: events.into_iter().rev().map(|e| event(e, t, now)).collect(),
         saved,
         state_code: case.state,
         page,
     })
 }
 
-fn event(row: CaseEventRow, t: &'static Text, now: chrono::DateTime<chrono::Utc>) -> Event {
-    let part = |key: &str| match row.detail.get(key) {
-        Some(Value::String(text)) => mask::mask(text),
-        Some(other) => mask::mask(&other.to_string()),
-        None => String::new(),
+fn event(row: CaseEventRow, t: &'static Text, now: DateTime<Utc>, posts: &[PostRow]) -> Event {
+    // A correction holds the texts, an assignment the posts.
+    let part = |text: &str, post: &str| match (row.detail.get(text), row.detail.get(post).and_then(Value::as_i64)) {
+        (Some(Value::String(text)), _) => mask::mask(text),
+        (_, Some(id)) => {
+            posts.iter().find(|p| p.id == id).map_or_else(|| id.to_string(), |p| format!("{} · {}", p.org, p.title))
+        }
+        (Some(_) | None, None) => String::new(),
     };
     let named = |code: &Option<String>| {
         let code = code.as_deref()?;
@@ -281,8 +285,8 @@ fn event(row: CaseEventRow, t: &'static Text, now: chrono::DateTime<chrono::Utc>
         from: named(&row.from_state),
         to: named(&row.to_state),
         reason: mask::mask(&row.reason),
-        before: part("before"),
-        after: part("after"),
+        before: part("before", "from_post"),
+        after: part("after", "to_post"),
         kind: row.kind,
     }
 }

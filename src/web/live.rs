@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use crate::ids::{CallId, CaseNumber, PhoneNumber};
+use crate::store::Change;
 
 /// Most calls kept on the board; the gateway's own limit lies below. A call beyond it is not shown live.
 pub const CALLS_LIMIT: usize = 4_000;
@@ -49,15 +50,6 @@ pub struct Level {
     pub lost_percent: f32,
     /// Interarrival jitter in milliseconds (RFC 3550 §6.4.1).
     pub jitter_ms: f32,
-}
-
-/// Something stored has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// A call, its events or its words.
-    Call(CallId),
-    /// A case.
-    Case(CaseNumber),
 }
 
 /// One thing that a page learns.

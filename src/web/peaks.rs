@@ -66,27 +66,41 @@ fn compute(wav: &Path, source_bytes: u64) -> io::Result<Peaks> {
     let mut tops = vec![vec![0_u16; SLICES]; channels];
     // hound decodes sample by sample; reading the bytes behind its header in chunks is ten times faster.
     let mut bytes = reader.into_inner();
-    let mut chunk = vec![0_u8; CHUNK_FRAMES * channels * 2];
+    let width = channels * 2;
+    let mut chunk = vec![0_u8; CHUNK_FRAMES * width];
     let mut frame = 0_u64;
     while frame < frames {
         let want = usize::try_from(frames - frame).map_or(CHUNK_FRAMES, |left| left.min(CHUNK_FRAMES));
-        let chunk = &mut chunk[..want * channels * 2];
+        let chunk = &mut chunk[..want * width];
         let filled = fill(&mut bytes, chunk)?;
         let chunk = &chunk[..filled];
         if chunk.is_empty() {
             break;
         }
-        for samples in chunk.chunks_exact(channels * 2) {
-            let slice = usize::try_from(frame * SLICES as u64 / frames).unwrap_or(SLICES - 1);
-            for (top, sample) in tops.iter_mut().zip(samples.chunks_exact(2)) {
-                let level = i16::from_le_bytes([sample[0], sample[1]]).unsigned_abs();
-                top[slice] = top[slice].max(level);
+        let mut rest = &chunk[..chunk.len() - chunk.len() % width];
+        while !rest.is_empty() {
+            // All frames up to the next slice at once: the loop within has nothing to decide.
+            let slice = frame * SLICES as u64 / frames;
+            let next = ((slice + 1) * frames).div_ceil(SLICES as u64);
+            let left = rest.len() / width;
+            let count = usize::try_from(next - frame).map_or(left, |until| until.min(left));
+            let (block, after) = rest.split_at(count * width);
+            let slice = usize::try_from(slice).unwrap_or(SLICES - 1);
+            for (channel, top) in tops.iter_mut().enumerate() {
+                top[slice] = top[slice].max(loudest(block, width, channel));
             }
-            frame += 1;
+            frame += count as u64;
+            rest = after;
         }
     }
     let channels = tops.into_iter().map(|c| c.into_iter().map(to_byte).collect()).collect();
     Ok(Peaks { source_bytes, duration_ms: frames * 1000 / u64::from(spec.sample_rate.max(1)), channels })
+}
+
+/// The largest absolute sample of one channel in a block of frames, `width` bytes each.
+fn loudest(block: &[u8], width: usize, channel: usize) -> u16 {
+    let samples = block.chunks_exact(width).map(|f| i16::from_le_bytes([f[channel * 2], f[channel * 2 + 1]]));
+    samples.map(i16::unsigned_abs).max().unwrap_or(0)
 }
 
 /// Reads until `chunk` is full or the file ends: a recording cut by a crash is shown as far as it goes.

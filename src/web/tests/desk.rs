@@ -90,7 +90,8 @@ async fn assigning_names_the_new_owner_and_every_open_page_hears_of_it() {
     let fields = [("post", &*post.to_string()), ("reason", "属地办理"), ("version", "1")];
     let answer = office.post(Role::Operator, &format!("{path}/assign"), &fields).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
-    assert!(office.get(Role::Operator, &path).await.text().contains(&title));
+    let page = office.get(Role::Operator, &path).await.text();
+    assert!(page.contains(&format!("· {title}</ins>")), "the timeline names the post");
     let (resume, _) = office.live.follow(Some(&office.live.event_id(0)));
     let Resume::Missed(news) = resume else { panic!("the board knows its beginning") };
     assert_eq!(news.last().map(|e| e.news.clone()), Some(News::CaseStored { number: office.case }));
