@@ -219,8 +219,7 @@ async fn pass_changes(shared: Arc<Shared>, stop: CancellationToken) {
             () = stop.cancelled() => return,
         };
         match change {
-            Ok(store::Change::Call(id)) => shared.board.changed(web::live::Change::Call(id)),
-            Ok(store::Change::Case(number)) => shared.board.changed(web::live::Change::Case(number)),
+            Ok(change) => shared.board.changed(change),
             // Pages read anew at the next change.
             Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => return,
@@ -262,7 +261,7 @@ async fn serve_web(
         metrics: Arc::new(move || metrics.text()),
         secure: false,
     });
-    let serve = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>());
+    let serve = axum::serve(listener, router);
     beside.spawn(async move {
         tokio::select! {
             served = serve => if let Err(error) = served {

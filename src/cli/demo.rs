@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::serve::{start_log, stop_signal};
-use super::{ConfigArg, user};
+use super::ConfigArg;
 use crate::app::phone::{self, Answer, Phone, Step, Talk};
 use crate::app::{Gateway, model_path};
 use crate::clock::{monotonic, wall};

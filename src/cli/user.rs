@@ -114,7 +114,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The address that logs a user in once.
-pub(super) async fn login_link(pool: &PgPool, user: i64, web: std::net::SocketAddr) -> anyhow::Result<String> {
+async fn login_link(pool: &PgPool, user: i64, web: std::net::SocketAddr) -> anyhow::Result<String> {
     let token = links::create(pool, user, LINK_LASTS, wall()).await?;
     Ok(format!("http://{web}/login/once?token={token}"))
 }
