@@ -10,6 +10,10 @@ use std::collections::BTreeMap;
 /// Least mean log-probability of a token. Whisper's own threshold.
 const LEAST_LOGPROB: f32 = -1.0;
 
+/// Shorter audio is never dropped for its probability: a single word gives Whisper little to go by, and its low confidence
+/// makes the flow ask again.
+const SHORT_MS: i64 = 2_000;
+
 /// Most characters a second: fast Mandarin has eight syllables.
 const MOST_CHARS_PER_SECOND: f32 = 14.0;
 
@@ -99,7 +103,7 @@ pub fn judge(candidate: &Candidate, audio_ms: i64) -> Option<Rule> {
         Some(Rule::Empty)
     } else if candidate.start_ms >= audio_ms {
         Some(Rule::PastEnd)
-    } else if candidate.logprob < LEAST_LOGPROB {
+    } else if candidate.logprob < LEAST_LOGPROB && audio_ms >= SHORT_MS {
         Some(Rule::Improbable)
     } else if bare.len() as f32 > SPARE_CHARS + MOST_CHARS_PER_SECOND * span_ms as f32 / 1000.0 {
         Some(Rule::TooFast)
@@ -197,6 +201,7 @@ mod tests {
         assert_eq!(judge(&candidate(2000, -0.5), 2000), Some(Rule::PastEnd));
         assert_eq!(judge(&candidate(0, -1.01), 2000), Some(Rule::Improbable));
         assert_eq!(judge(&candidate(0, -1.0), 2000), None);
+        assert_eq!(judge(&candidate(0, -3.0), 1999), None);
     }
 
     #[test]
