@@ -92,7 +92,7 @@ mod tests {
     /// Pushes answers with these deadlines (milliseconds) and then utterances, and takes everything out at `now`.
     #[track_caller]
     fn check(answers: &[(char, u64)], utterances: &str, now: u64, expected: &str) {
-        let origin = Instant::now();
+        let origin = crate::clock::monotonic();
         let at = |ms| origin + Duration::from_millis(ms);
         let mut queue = Queue::default();
         for &(job, deadline) in answers {
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn full_lines_turn_away_and_do_not_fill_each_other() {
-        let now = Instant::now();
+        let now = crate::clock::monotonic();
         let mut queue = Queue::default();
         for i in 0..MOST_ANSWERS {
             queue.push_answer(i, now).unwrap();

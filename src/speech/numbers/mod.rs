@@ -173,7 +173,7 @@ fn number(chars: &[char], run: &Run) -> Option<Number> {
         let from = run.span.start.saturating_sub(phrase.len());
         chars[from..chars.len().min(run.span.end + phrase.len())].windows(phrase.len()).any(|w| w == phrase)
     };
-    if IDIOMS.iter().any(|phrase| idiom(phrase)) {
+    if IDIOMS.iter().any(idiom) {
         return None;
     }
     if let Some(point) = said.iter().position(|&c| c == '点' || c == '.') {
