@@ -19,6 +19,9 @@ pub const MAX_CALL: Duration = Duration::from_secs(60 * 60);
 /// An answered call that lasted this long leaves a case behind, whatever happened in it (R5.1).
 pub const CASE_AFTER: Duration = Duration::from_secs(5);
 
+/// What [`Call::state`] says while the notice plays, before the flow's first state.
+pub const NOTICE: &str = "notice";
+
 /// How often the notice is tried when its playing is cut from our side, before the call is given up.
 const NOTICE_TRIES: u8 = 3;
 
@@ -101,9 +104,20 @@ impl Call {
         matches!(self.phase, Phase::Over)
     }
 
-    /// The name of the flow's present state, for the live board.
+    /// The name of the flow's present state, for the live board; [`NOTICE`] until the notice was heard.
     pub fn state(&self) -> &str {
-        self.dialogue.state()
+        match self.phase {
+            Phase::Ringing | Phase::Notice { .. } => NOTICE,
+            Phase::Saying(_)
+            | Phase::Waiting { .. }
+            | Phase::Speaking(_)
+            | Phase::Pausing { .. }
+            | Phase::Keying { .. }
+            | Phase::Asking { .. }
+            | Phase::Message { .. }
+            | Phase::AtStore { .. }
+            | Phase::Over => self.dialogue.state(),
+        }
     }
 
     fn dispatch(&mut self, input: Input, m: &mut Moment) {

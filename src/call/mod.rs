@@ -20,7 +20,7 @@ mod tests;
 
 pub use action::{Action, EndReason, EventKind, TimelineEvent};
 pub use input::{AskId, Facts, Input, KeySource, Nothing, PlayId};
-pub use machine::{CASE_AFTER, Call, MAX_CALL};
+pub use machine::{CASE_AFTER, Call, MAX_CALL, NOTICE};
 pub use profile::{LineProfile, ProfileError};
 pub use speaking::BARGE_IN;
 

@@ -111,7 +111,7 @@ fn digits(number: &str) -> String {
 
 fn hides(piece: &str) -> bool {
     let digits = digits(piece);
-    let case_number = digits.len() == CaseNumber::MIN_DIGITS && piece.parse::<CaseNumber>().is_ok();
+    let case_number = digits.len() == CaseNumber::MIN_DIGITS && digits.parse::<CaseNumber>().is_ok();
     let date = piece.parse::<chrono::NaiveDate>().is_ok();
     digits.len() >= SHORTEST && !case_number && !date
 }
@@ -156,6 +156,7 @@ mod tests {
         check("拨打12345或110，3栋1204号", "拨打12345或110，3栋1204号");
         check("2026-11-24到期", "2026-11-24到期");
         check("一九九八年三月，七八十人", "一九九八年三月，七八十人");
+        check("编号是幺零零零零零零四", "编号是幺零零零零零零四");
         let number = CaseNumber::from_serial(CaseNumber::FIRST_SERIAL).to_string();
         check(&number, &number);
     }
