@@ -127,14 +127,7 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn new(
-        shared: Arc<Shared>,
-        id: CallId,
-        call: Call,
-        dialog: Dialog,
-        media: MediaSession,
-        flow: String,
-    ) -> Self {
+    fn new(shared: Arc<Shared>, id: CallId, call: Call, dialog: Dialog, media: MediaSession, flow: String) -> Self {
         let drain = shared.drain.subscribe();
         Self {
             shared,

@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use super::call_task::{RECORDINGS, recording_path};
 use crate::ids::CallId;
 use crate::media::repair;
-use crate::store::records::{CallEnded, Recording};
 use crate::store::calls::{self, Unended};
+use crate::store::records::{CallEnded, Recording};
 use crate::store::{DatabaseState, Record, Store};
 use crate::units::NARROWBAND_HZ;
 
@@ -45,8 +45,7 @@ pub(super) async fn end_calls(store: Store, data_dir: std::path::PathBuf, starte
         let found = tokio::task::spawn_blocking(move || measure(&dir, call)).await.ok().flatten();
         let (recording, ended_at) = found.map_or((None, started_at), |(recording, at)| (Some(recording), at));
         tracing::warn!(%call, recorded = recording.is_some(), "a call that a crash cut short is ended");
-        let ended =
-            CallEnded { call, ended_at, reason: "crash".into(), quality: None, recording, spoken: Vec::new() };
+        let ended = CallEnded { call, ended_at, reason: "crash".into(), quality: None, recording, spoken: Vec::new() };
         if let Err(error) = store.append(Record::CallEnded(ended)).await {
             tracing::error!(%call, error = &error as &dyn std::error::Error, "its end cannot be recorded");
         }

@@ -206,7 +206,9 @@ impl Phone {
 
     /// The address of ours from which the far end is reached.
     async fn local_address(&self) -> anyhow::Result<IpAddr> {
-        let peer = sip::resolve(&self.uri).await.with_context(|| format!("{} is no SIP address that can be called", self.uri))?;
+        let peer = sip::resolve(&self.uri)
+            .await
+            .with_context(|| format!("{} is no SIP address that can be called", self.uri))?;
         let probe = UdpSocket::bind(if peer.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
         probe.connect(peer)?;
         Ok(probe.local_addr()?.ip())

@@ -59,7 +59,6 @@ impl Voice {
         let clip = |id| self.clips.get(id).map(|r: &Recorded| if slow { r.slow() } else { Arc::clone(&r.plain) });
         prompts.iter().filter_map(clip).collect()
     }
-
 }
 
 impl Recorded {

@@ -38,7 +38,11 @@ pub(super) fn run(weights: &Path, recordings: &Path, g711: bool, threads: usize,
     for row in &whole.files {
         println!("{:>6.1} %  {}\n          {}\n          {}", row.cer * 100.0, row.file, row.reference, row.heard);
     }
-    println!("{:>6.1} %  of characters wrong, {:.2} s of work for a second of audio", whole.cer * 100.0, whole.seconds_per_second);
+    println!(
+        "{:>6.1} %  of characters wrong, {:.2} s of work for a second of audio",
+        whole.cer * 100.0,
+        whole.seconds_per_second
+    );
     Ok(())
 }
 

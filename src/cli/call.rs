@@ -15,9 +15,11 @@ use crate::app::phone::{self, Answer, Phone, Step};
 const NOT_ANSWERED: u8 = 3;
 
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples:\n  minxin call sip:12345@127.0.0.1:5060 --play 9.5:request.wav --dtmf \"20:1\" --record heard.wav\n  \
+#[command(
+    after_help = "Examples:\n  minxin call sip:12345@127.0.0.1:5060 --play 9.5:request.wav --dtmf \"20:1\" --record heard.wav\n  \
     minxin call \"sip:12345@127.0.0.1:5060;transport=tcp\" --duration 10 --json\n\n\
-    Exit code 3: the far end did not answer.")]
+    Exit code 3: the far end did not answer."
+)]
 pub(super) struct Args {
     /// Whom to ring: sip:NUMBER@HOST:PORT, with ;transport=tcp for TCP
     uri: String,

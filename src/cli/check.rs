@@ -42,9 +42,7 @@ fn model_problem(config: &Config) -> Option<String> {
     let path = model_path(config);
     match model::find(&config.speech.model) {
         Ok(listed) => model::verify(&listed.name, &config.home.join("models")).err().map(|e| e.to_string()),
-        Err(unknown) if !path.is_file() => {
-            Some(format!("speech.model: {} is no file, and {unknown}", path.display()))
-        }
+        Err(unknown) if !path.is_file() => Some(format!("speech.model: {} is no file, and {unknown}", path.display())),
         Err(_) => None,
     }
 }

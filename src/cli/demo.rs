@@ -11,8 +11,8 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::serve::{start_log, stop_signal};
 use super::ConfigArg;
+use super::serve::{start_log, stop_signal};
 use crate::app::phone::{self, Answer, Phone, Step, Talk};
 use crate::app::{Gateway, model_path};
 use crate::clock::{monotonic, wall};
@@ -76,7 +76,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         eprintln!("minxin demo: {error:#}");
     }
     if !args.once {
-        println!("\nServing until Ctrl-C. Ring {number} at {} yourself, with any SIP telephone on this machine.", sip(&gateway));
+        println!(
+            "\nServing until Ctrl-C. Ring {number} at {} yourself, with any SIP telephone on this machine.",
+            sip(&gateway)
+        );
         stop_signal().await?;
     }
     gateway.stop().await;
@@ -160,9 +163,8 @@ async fn answer_questions(
     let (mut ours, mut state, mut caption): (Option<CallId>, _, _) = (None, String::new(), String::new());
     let mut spoke_at = None;
     loop {
-        let patience = spoke_at.map_or(CALL_LIMIT, |at| {
-            GIVES_UP_SPEAKING.saturating_sub(monotonic().saturating_duration_since(at))
-        });
+        let patience = spoke_at
+            .map_or(CALL_LIMIT, |at| GIVES_UP_SPEAKING.saturating_sub(monotonic().saturating_duration_since(at)));
         let event = match tokio::time::timeout(patience, board.recv()).await {
             Ok(Ok(event)) => event,
             Ok(Err(_)) => return,

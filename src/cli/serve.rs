@@ -47,5 +47,10 @@ pub(super) fn start_log(default: &str) {
         EnvFilter::new(default)
     });
     let filter = filter.add_directive(LOG_DIRECTIVE.parse().expect("the directive is a constant"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).with_ansi(std::io::stderr().is_terminal()).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
 }

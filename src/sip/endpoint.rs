@@ -27,8 +27,8 @@ use super::reply::Reply;
 use super::session_timer::{Limits, MIN_SE};
 use super::udp::ScreenedSocket;
 use super::{SipError, dialog::Dialog, outgoing, outgoing::OutgoingCall, tcp, wire};
-use crate::network::Network;
 use crate::call::stream::Codec;
+use crate::network::Network;
 
 /// Calls that can wait for the application to take them; beyond it a new one gets 503 (RFC 3261 §21.5.4).
 const INCOMING: usize = 64;

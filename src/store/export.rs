@@ -10,7 +10,19 @@ use crate::ids::PhoneNumber;
 
 /// Every case, oldest first, a header row first; `write` takes one row at a time.
 pub async fn cases(pool: &PgPool, mut write: impl FnMut(&[&str])) -> Result<(), sqlx::Error> {
-    type Row = (i64, DateTime<Utc>, String, String, Option<String>, Option<String>, String, String, Option<String>, String, NaiveDate);
+    type Row = (
+        i64,
+        DateTime<Utc>,
+        String,
+        String,
+        Option<String>,
+        Option<String>,
+        String,
+        String,
+        Option<String>,
+        String,
+        NaiveDate,
+    );
     write(&["number", "opened", "line", "state", "window", "village", "place", "summary", "callback", "owner", "due"]);
     let mut rows = sqlx::query_as::<_, Row>(
         "SELECT c.number, c.opened_at, c.line, c.state, w.name, v.name, c.place, c.summary, c.callback, p.title, c.due_on
@@ -41,7 +53,8 @@ pub async fn cases(pool: &PgPool, mut write: impl FnMut(&[&str])) -> Result<(), 
 
 /// Every call, as [`cases`].
 pub async fn calls(pool: &PgPool, mut write: impl FnMut(&[&str])) -> Result<(), sqlx::Error> {
-    type Row = (Uuid, DateTime<Utc>, String, Option<String>, Option<DateTime<Utc>>, Option<DateTime<Utc>>, Option<String>);
+    type Row =
+        (Uuid, DateTime<Utc>, String, Option<String>, Option<DateTime<Utc>>, Option<DateTime<Utc>>, Option<String>);
     write(&["id", "started", "line", "caller", "answered", "ended", "end_reason"]);
     let mut rows = sqlx::query_as::<_, Row>(
         "SELECT id, started_at, line, caller, answered_at, ended_at, end_reason FROM calls ORDER BY started_at, id",

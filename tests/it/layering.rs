@@ -21,7 +21,8 @@ const APART: &[(&[&str], &[&str])] =
     &[(&["media", "ops", "sip", "speech"], &["store", "config"]), (&["web"], &["config"])];
 
 /// What no pure module may name.
-const IMPURE: &[&str] = &["tokio", "sqlx", "axum", "std::fs", "std::net::UdpSocket", "std::net::Tcp", "std::thread", "crate::clock"];
+const IMPURE: &[&str] =
+    &["tokio", "sqlx", "axum", "std::fs", "std::net::UdpSocket", "std::net::Tcp", "std::thread", "crate::clock"];
 const PURE: &[&str] = &["call", "cases", "directory", "flow", "ids", "network", "units"];
 
 #[test]

@@ -92,8 +92,7 @@ impl Gateway {
     /// Rings `number` with the test telephone and these arguments; answers with what it reports.
     pub fn ring(&self, number: &str, args: &[&str]) -> Value {
         let output = self.phone(number, args).output().expect("the telephone runs");
-        serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|e| panic!("{e}: {output:?}\n{}", self.log()))
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}\n{}", self.log()))
     }
 
     /// The test telephone, ready to ring `number`.
@@ -229,8 +228,11 @@ fn free_port() -> SocketAddr {
 
 /// Status and body; status 0 when nobody listens.
 fn http(url: &str, token: Option<&str>) -> (u16, Vec<u8>) {
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(20))).build().into();
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(20)))
+        .build()
+        .into();
     let mut request = agent.get(url);
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));

@@ -57,9 +57,10 @@ pub fn case_numbers(recording: &[i16]) -> Vec<String> {
 fn next_digit(recording: &[i16], at: usize, pieces: &[(char, Vec<i16>)]) -> Option<(char, usize)> {
     let starts = at.saturating_sub(8)..at + 8;
     let scored = pieces.iter().flat_map(|(digit, piece)| {
-        starts.clone().filter(|s| *s + piece.len() <= recording.len()).map(move |s| {
-            (likeness(piece, &recording[s..]), (*digit, piece.len()))
-        })
+        starts
+            .clone()
+            .filter(|s| *s + piece.len() <= recording.len())
+            .map(move |s| (likeness(piece, &recording[s..]), (*digit, piece.len())))
     });
     scored.filter(|(found, _)| *found > LIKENESS).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, piece)| piece)
 }
