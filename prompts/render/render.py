@@ -73,7 +73,7 @@ def _single(kokoro: Kokoro, prompt: dict) -> np.ndarray:
     frame = carrier(prompt["id"])
     if frame is None:
         return sentences(kokoro, prompt["text"], SPEAKER, SPEED)
-    return phrase(kokoro, prompt["text"], frame, SPEAKER)
+    return phrase(kokoro, spoken(prompt), frame, SPEAKER)
 
 
 def sentences(kokoro: Kokoro, text: str, speaker: str, speed: float) -> np.ndarray:
@@ -90,7 +90,7 @@ def phrase(kokoro: Kokoro, text: str, frame: Carrier, speaker: str) -> np.ndarra
     """The beginning of a sentence; the sentence as a whole has the standard level."""
     head, tail = phonemes(text), phonemes(frame.after.lstrip("，"))
     pause = frame.after.startswith("，")
-    speech, ends = kokoro.say(f"{head}, {tail}" if pause else f"{head} {tail}", speaker, SPEED)
+    speech, ends = kokoro.say(f"{head}, {tail}" if pause else f"{head} {tail}", speaker, frame.speed)
     samples = telephone.levelled(telephone.narrow(speech))
     # Token 0 is the model's own edge, so the last symbol of `head` is token len(head).
     stop = _quietest(samples, ends[len(head)] // _DOWN, 0.04)
