@@ -50,7 +50,7 @@ _LAST_DIGIT = Series("三五八", "", 0.75, final=True, lead_s=0.02, tail_s=0.08
 # Digits, and dates that begin with a soft sound, are understood better from the head of a phrase than from a series.
 _NUMBER_SPEED = 0.74
 _CARRIERS = [
-    (r"d\.(\d|yao)", "八三五，"),
+    (r"d\.(\d|yao)|d\.([012567]|yao)\.end", "八三五，"),
     (r"(month|day|hour)\.[01256]", "八个，"),
     (r"hello", "，大家。"),
     (r"readback\.window", "，八号窗口。"),
