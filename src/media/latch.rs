@@ -142,11 +142,11 @@ mod tests {
             .map(|(source, seq, millis)| {
                 let header =
                     Header { marker: false, payload_type: 8, seq: SeqNo(*seq), timestamp: Timestamp(0), ssrc: 1 };
-                latch.judge(source.parse().expect("an address"), &header, Duration::from_millis(*millis))
+                latch.judge(source.parse::<SocketAddr>().expect("an address"), &header, Duration::from_millis(*millis))
             })
             .collect();
         assert_eq!(verdicts, expected);
-        assert_eq!(latch.remote(), remote.parse().expect("an address"));
+        assert_eq!(latch.remote(), remote.parse::<SocketAddr>().expect("an address"));
     }
 
     const PUBLIC: &str = "203.0.113.5:4000";
