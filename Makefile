@@ -14,6 +14,7 @@ test: ## Run everything that must pass
 	@.ci/setup test
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+	npm ci --prefix tests/browser --no-audit --no-fund
 	cargo build
 	target/debug/minxin model fetch base
 	cargo test
@@ -26,8 +27,8 @@ lint: ## Formatting, clippy, and what dependencies may come in (needs cargo-deny
 bench: ## Measure the stages of the audio path
 	cargo bench
 
-prompts: ## Render the prompts anew with the text-to-speech voice (see prompts/render)
-	prompts/render/run
+prompts: ## Render what prompts/zh-CN lacks with the text-to-speech voice
+	$(MAKE) -C prompts/render
 
 install: setup ## Build the binary that runs on a server
 	cargo build --release

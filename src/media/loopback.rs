@@ -173,7 +173,7 @@ async fn an_utterance_is_found_and_cut_out() {
     let words = caller.utterance(from, to).await;
     assert_eq!(words.len(), ((to - from).as_millis() * 8) as usize);
     assert!(power(&words[80..words.len() - 80]) > 2e7, "{}", power(&words));
-    assert_eq!(caller.utterance(to + Duration::from_secs(60), to + Duration::from_secs(61)).await, []);
+    assert_eq!(caller.utterance(to + Duration::from_secs(60), to + Duration::from_secs(61)).await, [0_i16; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -162,6 +162,7 @@ pub fn ended(call: CallId) -> Record {
         reason: "caller".into(),
         quality: Some(serde_json::json!({ "packets": 1_500 })),
         recording: Some(Recording { path: format!("recordings/{call}.wav"), sha256: "00".into(), duration_ms: 30_000 }),
+        spoken: Vec::new(),
     })
 }
 

@@ -380,14 +380,14 @@ mod tests {
             lines,
             ["m=video 0 RTP/AVP 31", "m=audio 0 RTP/AVP 18", "m=audio 40000 RTP/AVP 8", "m=application 0 udp wb"]
         );
-        assert_eq!(stream.remote_rtp, "192.0.2.1:4002".parse().expect("an address"));
+        assert_eq!(stream.remote_rtp, "192.0.2.1:4002".parse::<SocketAddr>().expect("an address"));
     }
 
     #[test]
     fn rtcp_is_next_door_or_where_it_says() {
         let check = |rest: &str, rtcp: &str| {
             let stream = answer(&format!("m=audio {rest}")).1;
-            assert_eq!(stream.remote_rtcp, rtcp.parse().expect("an address"), "{rest}");
+            assert_eq!(stream.remote_rtcp, rtcp.parse::<SocketAddr>().expect("an address"), "{rest}");
         };
         check("4000 RTP/AVP 8\r\n", "192.0.2.1:4001");
         check("4000 RTP/AVP 8\r\na=rtcp:5005\r\n", "192.0.2.1:5005");
@@ -435,7 +435,7 @@ mod tests {
         let mut ours = Negotiation::new(7, "[2001:db8::9]:40000".parse().expect("an address"), Vec::new());
         let offer = ours.offer();
         let (answer, stream) = negotiation().answer(offer.as_bytes()).expect("an answer");
-        assert_eq!(stream.remote_rtp, "[2001:db8::9]:40000".parse().expect("an address"));
+        assert_eq!(stream.remote_rtp, "[2001:db8::9]:40000".parse::<SocketAddr>().expect("an address"));
         assert_eq!(ours.accept(answer.as_bytes()).map(|s| s.codec), Ok(Codec::Pcma));
     }
 }
