@@ -63,7 +63,7 @@ pub enum Answer {
         after: Duration,
     },
     /// It was answered.
-    Talked(Talk),
+    Talked(Box<Talk>),
 }
 
 /// An answered call, in figures.
@@ -125,7 +125,7 @@ impl Phone {
             ring_timeout: RING_LIMIT,
         };
         let answer = match endpoint.call(call).await {
-            Ok(dialog) => Answer::Talked(self.talk(dialog, media, began).await?),
+            Ok(dialog) => Answer::Talked(Box::new(self.talk(dialog, media, began).await?)),
             Err(SipError::Refused { status, .. }) => Answer::Refused { status, after: began.elapsed() },
             Err(SipError::NoAnswer) => Answer::Refused { status: 408, after: began.elapsed() },
             Err(other) => return Err(other.into()),

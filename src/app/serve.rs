@@ -259,7 +259,7 @@ async fn serve_web(
             .collect(),
         health: Arc::new(health),
         metrics: Arc::new(move || metrics.text()),
-        secure: false,
+        secure: config.web.https,
     });
     let serve = axum::serve(listener, router);
     beside.spawn(async move {

@@ -149,7 +149,7 @@ async fn ring(gateway: &Gateway, request: &Path, number: &str) -> anyhow::Result
     let answer = phone.ring().await?;
     resident.abort();
     match answer {
-        Answer::Talked(talk) => Ok(talk),
+        Answer::Talked(talk) => Ok(*talk),
         Answer::Refused { status, .. } => anyhow::bail!("the call was refused with {status}"),
     }
 }

@@ -12,6 +12,7 @@ use sqlx::PgPool;
 
 use super::{ConfigArg, db};
 use crate::clock::wall;
+use crate::config::Web;
 use crate::store::audit::{self, Deed};
 use crate::store::users::{self, Role};
 use crate::store::{links, tokens};
@@ -90,7 +91,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let id = users::add(pool, &name, role, hash.as_deref(), wall()).await?;
             note(pool, "user_add", &name, role.code()).await?;
             if hash.is_none() {
-                println!("{}", login_link(pool, id, config.web.listen).await?);
+                println!("{}", login_link(pool, id, &config.web).await?);
             }
         }
         Command::Token { name, .. } => {
@@ -102,7 +103,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Link { name, .. } => {
             let user = named(pool, &name).await?;
             note(pool, "link", &name, "").await?;
-            println!("{}", login_link(pool, user.id, config.web.listen).await?);
+            println!("{}", login_link(pool, user.id, &config.web).await?);
         }
         Command::Password { name, .. } => {
             users::set_password(pool, &name, &read_password()?).await?;
@@ -114,9 +115,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The address that logs a user in once.
-async fn login_link(pool: &PgPool, user: i64, web: std::net::SocketAddr) -> anyhow::Result<String> {
+async fn login_link(pool: &PgPool, user: i64, web: &Web) -> anyhow::Result<String> {
     let token = links::create(pool, user, LINK_LASTS, wall()).await?;
-    Ok(format!("http://{web}/login/once?token={token}"))
+    let scheme = if web.https { "https" } else { "http" };
+    Ok(format!("{scheme}://{}/login/once?token={token}", web.listen))
 }
 
 async fn named(pool: &PgPool, name: &str) -> anyhow::Result<users::User> {

@@ -118,6 +118,8 @@ pub struct Media {
 pub struct Web {
     /// Address and port; put a TLS proxy before it when it is not a loopback address.
     pub listen: SocketAddr,
+    /// Whether browsers come by HTTPS, through such a proxy: then login cookies are refused on anything else.
+    pub https: bool,
 }
 
 /// What recognises speech.
@@ -191,6 +193,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let media = read_media(&root.section("media"), &sip);
     let web = root.section("web");
     let listen = web.parsed("listen", SOCKET).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
+    let https = web.boolean("https").unwrap_or(false);
     web.done();
     let database = root.section("database");
     let database_url = database.text("url");
@@ -209,7 +212,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
         sip,
         lines: lines?,
         media,
-        web: Web { listen },
+        web: Web { listen, https },
         database_url,
         speech: Speech { model, threads },
         drain_limit,

@@ -197,13 +197,24 @@ impl<'a> Section<'a> {
         number.map_or_else(|| self.wrong(place, key, expected()), Some)
     }
 
+    /// Yes or no under `key`.
+    pub(super) fn boolean(&self, key: &'static str) -> Option<bool> {
+        let (value, place) = self.value(key)?;
+        value.as_bool().map_or_else(|| self.wrong(place, key, "must be true or false"), Some)
+    }
+
     /// Several texts under `key`, each parsed. A single text counts as its comma-separated parts, which is how a list
     /// comes from the environment.
     pub(super) fn list<T: FromStr<Err: fmt::Display>>(&self, key: &'static str, expected: &str) -> Option<Vec<T>> {
         let (value, place) = self.value(key)?;
         let texts: Vec<String> = match &value {
             Value::Array(array) => array.iter().map(plain).collect(),
-            other => plain(other).split(',').map(|part| part.trim().to_owned()).collect(),
+            scalar @ (Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::InlineTable(_)) => plain(scalar).split(',').map(|part| part.trim().to_owned()).collect(),
         };
         if texts.is_empty() {
             return self.wrong(place, key, format!("must be a list of {expected}, at least one"));
@@ -224,13 +235,15 @@ impl<'a> Section<'a> {
     pub(super) fn pair(&self, key: &'static str) -> Option<(u16, u16)> {
         let (value, place) = self.value(key)?;
         let number = |v: &Value| v.as_integer().and_then(|n| u16::try_from(n).ok());
-        let pair = match &value {
-            Value::Array(array) if array.len() == 2 => array.get(0).and_then(number).zip(array.get(1).and_then(number)),
-            Value::InlineTable(table) => table.get("first").and_then(number).zip(table.get("last").and_then(number)),
-            other => other.as_str().and_then(|text| {
+        let pair = if let Some(array) = value.as_array().filter(|array| array.len() == 2) {
+            array.get(0).and_then(number).zip(array.get(1).and_then(number))
+        } else if let Some(table) = value.as_inline_table() {
+            table.get("first").and_then(number).zip(table.get("last").and_then(number))
+        } else {
+            value.as_str().and_then(|text| {
                 let (first, last) = text.split_once(['-', ','])?;
                 first.trim().parse().ok().zip(last.trim().parse().ok())
-            }),
+            })
         };
         pair.map_or_else(|| self.wrong(place, key, "must be two port numbers, as in [20000, 29999]"), Some)
     }
