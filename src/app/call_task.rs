@@ -378,10 +378,10 @@ async fn recognise(
 
 async fn open_case(shared: &Shared, draft: CaseDraft) -> Input {
     let call = draft.call;
-    match shared.store.open_case(|number| draft.numbered(number)).await {
+    match shared.store.open_case(draft).await {
         Ok(case) => {
             shared.counters.cases.inc();
-            Input::CaseOpened { number: case.number, owner: case.owner, due_on: case.due_on }
+            Input::CaseOpened { number: case.number, owner: case.draft.owner, due_on: case.draft.due_on }
         }
         Err(error) => {
             tracing::error!(%call, error = &error as &dyn std::error::Error, "a case could not be opened");

@@ -1,13 +1,14 @@
-//! A case before it has its number.
+//! A case as it is opened: first without its number, then under it.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
 
-use super::{Kind, NewCase, Origin};
+use super::{Kind, Origin};
 use crate::directory::{ItemId, OrgId, PostId, WindowCode};
 use crate::ids::{CallId, CaseNumber, PhoneNumber};
 
-/// Everything a [`NewCase`] holds but its number, which the store gives when the case is durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Everything known of a case but its number, which the store gives when it makes the case durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseDraft {
     /// The call that opens it.
     pub call: CallId,
@@ -41,28 +42,14 @@ pub struct CaseDraft {
     pub opened_at: DateTime<Utc>,
 }
 
-impl CaseDraft {
-    /// The case under its number.
-    pub fn numbered(self, number: CaseNumber) -> NewCase {
-        NewCase {
-            number,
-            call: self.call,
-            line: self.line,
-            origin: self.origin,
-            kind: self.kind,
-            window: self.window,
-            item: self.item,
-            village: self.village,
-            place: self.place,
-            words: self.words,
-            callback: self.callback,
-            owner: self.owner,
-            promise: self.promise,
-            due_on: self.due_on,
-            received_at: self.received_at,
-            opened_at: self.opened_at,
-        }
-    }
+/// A case at the moment it is opened. Written to the spool before its number is spoken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewCase {
+    /// Its number.
+    pub number: CaseNumber,
+    /// Everything else.
+    #[serde(flatten)]
+    pub draft: CaseDraft,
 }
 
 /// What a caller hears who asks how a case stands (R5.10).

@@ -2,16 +2,12 @@
 
 use std::fmt;
 
-use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
-
-use crate::directory::{ItemId, OrgId, PostId, WindowCode};
-use crate::ids::{CallId, CaseNumber, PhoneNumber};
 
 mod draft;
 mod promise;
 
-pub use draft::{CaseDraft, ProgressAnswer};
+pub use draft::{CaseDraft, NewCase, ProgressAnswer};
 pub use promise::{Light, Promise, light};
 
 /// Where a case stands (受理→派单→签收→办理→反馈→回访→办结→归档). Stored by [`State::code`].
@@ -60,43 +56,6 @@ pub enum Origin {
     Recording,
     /// The caller hung up before the end; what was said until then is kept.
     Abandoned,
-}
-
-/// Everything known of a case at the moment it is opened. Written to the spool before its number is spoken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewCase {
-    /// Its number.
-    pub number: CaseNumber,
-    /// The call that opened it.
-    pub call: CallId,
-    /// The line that was dialled, by its configured name.
-    pub line: String,
-    /// How it came about.
-    pub origin: Origin,
-    /// What it is.
-    pub kind: Kind,
-    /// The window, where one was chosen.
-    pub window: Option<WindowCode>,
-    /// The service item, where the words named one.
-    pub item: Option<ItemId>,
-    /// The village, where the words named one.
-    pub village: Option<OrgId>,
-    /// The place in the caller's words; empty where none was given.
-    pub place: String,
-    /// The caller's words as recognised; empty where there is only the recording.
-    pub words: String,
-    /// Number to ring back: keyed by the caller, or else signalled by the network.
-    pub callback: Option<PhoneNumber>,
-    /// The post that answers for it first (B15).
-    pub owner: PostId,
-    /// What was promised, in words.
-    pub promise: String,
-    /// The last day of the promise, China Standard Time.
-    pub due_on: NaiveDate,
-    /// When the caller spoke the first word: the clock of every deadline.
-    pub received_at: DateTime<Utc>,
-    /// When the case was opened.
-    pub opened_at: DateTime<Utc>,
 }
 
 impl State {

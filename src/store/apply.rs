@@ -69,14 +69,15 @@ async fn call_events(db: &mut PgConnection, call: CallId, events: &[CallEvent]) 
 /// A case whose window, item, village or owner is no longer in the directory is kept without it, or with the district's
 /// duty post: what a caller was promised matters more than where it pointed.
 async fn case_opened(db: &mut PgConnection, case: &NewCase) -> Result<(), sqlx::Error> {
+    let draft = &case.draft;
     // The call's own record stands before this one, unless the disk was full.
     sqlx::query(
         "INSERT INTO calls (id, line, called, sip_call_id, flow, started_at)
          VALUES ($1, $2, '', '', '', $3) ON CONFLICT (id) DO NOTHING",
     )
-    .bind(case.call.0)
-    .bind(&case.line)
-    .bind(case.received_at)
+    .bind(draft.call.0)
+    .bind(&draft.line)
+    .bind(draft.received_at)
     .execute(&mut *db)
     .await?;
     let inserted: Option<i64> = sqlx::query_scalar(
@@ -94,21 +95,21 @@ async fn case_opened(db: &mut PgConnection, case: &NewCase) -> Result<(), sqlx::
          ON CONFLICT (number) DO NOTHING RETURNING owner_post_id",
     )
     .bind(case.number.as_i64())
-    .bind(case.call.0)
-    .bind(&case.line)
-    .bind(super::cases::origin_code(case.origin))
-    .bind(super::cases::kind_code(case.kind))
-    .bind(case.window.map(|w| w.0))
-    .bind(case.item.map(|i| i.0))
-    .bind(case.village.map(|v| v.0))
-    .bind(&case.place)
-    .bind(&case.words)
-    .bind(case.callback.as_ref().map(|number| number.reveal()))
-    .bind(case.owner.0)
-    .bind(&case.promise)
-    .bind(case.due_on)
-    .bind(case.received_at)
-    .bind(case.opened_at)
+    .bind(draft.call.0)
+    .bind(&draft.line)
+    .bind(super::cases::origin_code(draft.origin))
+    .bind(super::cases::kind_code(draft.kind))
+    .bind(draft.window.map(|w| w.0))
+    .bind(draft.item.map(|i| i.0))
+    .bind(draft.village.map(|v| v.0))
+    .bind(&draft.place)
+    .bind(&draft.words)
+    .bind(draft.callback.as_ref().map(|number| number.reveal()))
+    .bind(draft.owner.0)
+    .bind(&draft.promise)
+    .bind(draft.due_on)
+    .bind(draft.received_at)
+    .bind(draft.opened_at)
     .fetch_optional(&mut *db)
     .await?;
     let Some(owner) = inserted else { return Ok(()) };
@@ -117,8 +118,8 @@ async fn case_opened(db: &mut PgConnection, case: &NewCase) -> Result<(), sqlx::
          VALUES ($1, 1, $2, 'gateway', 'opened', 'received', '', $3)",
     )
     .bind(case.number.as_i64())
-    .bind(case.opened_at)
-    .bind(Json(serde_json::json!({ "owner_post": owner, "asked_first": case.owner.0 })))
+    .bind(draft.opened_at)
+    .bind(Json(serde_json::json!({ "owner_post": owner, "asked_first": draft.owner.0 })))
     .execute(db)
     .await?;
     Ok(())

@@ -242,6 +242,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
 
     use super::*;
+    use crate::cases::NewCase;
     use crate::ids::CallId;
     use crate::store::Record;
     use crate::store::apply::apply;
@@ -250,7 +251,9 @@ mod tests {
     async fn open(pool: &PgPool) -> CaseNumber {
         let number = CaseNumber::from_serial(5_000_000);
         let mut tx = pool.begin().await.expect("begins");
-        apply(&mut tx, &Record::CaseOpened(testing::case(CallId::fresh(), number))).await.expect("applies");
+        apply(&mut tx, &Record::CaseOpened(NewCase { number, draft: testing::draft(CallId::fresh()) }))
+            .await
+            .expect("applies");
         tx.commit().await.expect("commits");
         number
     }

@@ -53,7 +53,7 @@ pub use records::Record;
 pub use spool::SpoolError;
 pub use uploader::LinkError;
 
-use crate::cases::NewCase;
+use crate::cases::{CaseDraft, NewCase};
 use crate::directory::Directory;
 use crate::ids::{CallId, CaseNumber};
 use numbers::{Numbers, NumbersError};
@@ -261,9 +261,9 @@ impl Store {
     ///
     /// # Errors
     /// When there is no number, or the disk refuses; then the caller must not hear one.
-    pub async fn open_case(&self, draft: impl FnOnce(CaseNumber) -> NewCase) -> Result<NewCase, StoreError> {
+    pub async fn open_case(&self, draft: CaseDraft) -> Result<NewCase, StoreError> {
         let number = self.0.numbers.take().await?;
-        let case = NewCase { number, ..draft(number) };
+        let case = NewCase { number, draft };
         self.append(Record::CaseOpened(case.clone())).await?;
         Ok(case)
     }

@@ -142,7 +142,7 @@ impl Record {
             Self::CallStarted(started) => started.call,
             Self::CallAnswered(answered) => answered.call,
             Self::CallEvents { call, .. } | Self::Transcript { call, .. } => *call,
-            Self::CaseOpened(case) => case.call,
+            Self::CaseOpened(case) => case.draft.call,
             Self::CallEnded(ended) => ended.call,
         }
     }

@@ -16,7 +16,7 @@ use super::cases::By;
 use super::postgres::{Cluster, Tenure};
 use super::records::{CallAnswered, CallEnded, CallEvent, CallStarted, Record, Recording, Segment};
 use super::{pool, seed};
-use crate::cases::{Kind, NewCase, Origin};
+use crate::cases::{CaseDraft, Kind, Origin};
 use crate::directory::{PostId, WindowCode};
 use crate::ids::{CallId, CaseNumber, PhoneNumber};
 
@@ -116,9 +116,8 @@ pub fn started(call: CallId) -> Record {
 }
 
 /// A case of that call.
-pub fn case(call: CallId, number: CaseNumber) -> NewCase {
-    NewCase {
-        number,
+pub fn draft(call: CallId) -> CaseDraft {
+    CaseDraft {
         call,
         line: "民心热线".into(),
         origin: Origin::Dialogue,

@@ -20,7 +20,7 @@ pub struct Unsent(Mutex<BTreeMap<CaseNumber, Entry>>);
 
 impl Unsent {
     pub fn insert(&self, case: &NewCase) {
-        let entry = Entry { owner: case.owner, due_on: case.due_on };
+        let entry = Entry { owner: case.draft.owner, due_on: case.draft.due_on };
         self.entries().insert(case.number, entry);
     }
 

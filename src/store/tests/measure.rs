@@ -58,7 +58,7 @@ async fn cases_opened_while_the_database_takes_them() {
             for _ in 0..100 {
                 let from = monotonic();
                 let call = CallId::fresh();
-                store.open_case(|number| testing::case(call, number)).await.expect("opens");
+                store.open_case(testing::draft(call)).await.expect("opens");
                 spans.push(from.elapsed());
             }
             spans

@@ -26,7 +26,7 @@ async fn open(data_dir: &Path, url: Option<&str>) -> Store {
 async fn call_with_case(store: &Store) -> NewCase {
     let call = CallId::fresh();
     store.append(super::testing::started(call)).await.expect("kept");
-    let case = store.open_case(|number| super::testing::case(call, number)).await.expect("opened");
+    let case = store.open_case(super::testing::draft(call)).await.expect("opened");
     store.append(super::testing::events(call)).await.expect("kept");
     store.append(super::testing::ended(call)).await.expect("kept");
     case

@@ -34,7 +34,7 @@ async fn with_numbers_left_it_opens_cases_without_a_database_and_brings_them_ove
     let second = call_with_case(&store).await;
     assert!(second.number.serial() > first.number.serial());
     let answer = store.case_status(second.number).await.expect("answers").expect("on its way");
-    assert_eq!((answer.state, answer.owner), (State::Received, second.owner));
+    assert_eq!((answer.state, answer.owner), (State::Received, second.draft.owner));
     assert!(store.case_status(first.number).await.is_err(), "whether it exists cannot be known");
     assert_eq!(store.unsent(), 4);
     store.shutdown().await;

@@ -41,7 +41,7 @@ async fn applying_twice_changes_nothing() {
         testing::started(call),
         testing::answered(call),
         testing::events(call),
-        Record::CaseOpened(testing::case(call, CaseNumber::from_serial(5_000_000))),
+        Record::CaseOpened(NewCase { number: CaseNumber::from_serial(5_000_000), draft: testing::draft(call) }),
         testing::ended(call),
     ];
     apply_all(&database.pool, &records).await;
@@ -77,11 +77,12 @@ async fn a_replay_does_not_undo_an_operator() {
 #[tokio::test]
 async fn a_case_outlives_the_directory_it_pointed_to() {
     let database = TestDatabase::fresh().await;
-    let mut case = testing::case(CallId::fresh(), CaseNumber::from_serial(5_000_000));
-    case.owner = PostId(999_999);
-    case.item = Some(crate::directory::ItemId(999_999));
+    let mut draft = testing::draft(CallId::fresh());
+    draft.owner = PostId(999_999);
+    draft.item = Some(crate::directory::ItemId(999_999));
     // Its call's record is missing too, as after a full disk.
-    apply_all(&database.pool, &[Record::CaseOpened(case)]).await;
+    apply_all(&database.pool, &[Record::CaseOpened(NewCase { number: CaseNumber::from_serial(5_000_000), draft })])
+        .await;
     let kept: (i64, Option<i64>) =
         sqlx::query_as("SELECT owner_post_id, item_id FROM cases").fetch_one(&database.pool).await.expect("one case");
     assert_eq!(kept, (9, None), "the district's duty post answers for it");
@@ -97,7 +98,7 @@ async fn a_record_that_no_attempt_could_apply_is_set_aside_and_blocks_nothing() 
     let case = call_with_case(&store).await;
     sent(&store).await;
     let answer = store.case_status(case.number).await.expect("answers").expect("there");
-    assert_eq!((answer.state, answer.owner), (State::Received, case.owner));
+    assert_eq!((answer.state, answer.owner), (State::Received, case.draft.owner));
     let refused = std::fs::read_to_string(dir.path().join("spool/refused.jsonl")).expect("set aside");
     assert_eq!(refused.lines().count(), 1);
     store.shutdown().await;
@@ -116,7 +117,7 @@ async fn what_is_written_is_announced() {
     while let Ok(change) = changes.try_recv() {
         heard.push(change);
     }
-    assert!(heard.contains(&Change::Call(case.call)));
+    assert!(heard.contains(&Change::Call(case.draft.call)));
     assert_eq!(heard.iter().filter(|c| **c == Change::Case(case.number)).count(), 2, "opened and moved: {heard:?}");
     store.shutdown().await;
 }
