@@ -42,6 +42,8 @@ pub struct Phone {
     pub from: String,
     /// User and password, where the far end asks.
     pub credentials: Option<(String, String)>,
+    /// A PEM file with the authorities that vouch for the far end's certificate; `None` for those that browsers trust.
+    pub authorities: Option<PathBuf>,
     /// What to do how long after the answer.
     pub steps: Vec<(Duration, Step)>,
     /// What somebody decides while the call lasts.
@@ -104,6 +106,7 @@ impl Phone {
         let config = SipConfig {
             udp: Some(any_port),
             tcp: Some(any_port),
+            tls_authorities: self.authorities.clone(),
             trusted: vec!["0.0.0.0/0".parse()?, "::/0".parse()?],
             user_agent: concat!("minxin-call/", env!("CARGO_PKG_VERSION")).into(),
             ..SipConfig::default()

@@ -93,7 +93,7 @@ impl Gateway {
         beside.spawn(pass_changes(Arc::clone(&shared), stop.clone()));
         beside.spawn(take_calls(Arc::clone(&shared), config.clone(), incoming, calls.clone()));
         let web = serve_web(&config, &shared, &endpoint, &beside, stop.clone()).await?;
-        tracing::info!(udp = ?endpoint.udp_addr(), tcp = ?endpoint.tcp_addr(), %web, "calls are answered");
+        tracing::info!(udp = ?endpoint.udp_addr(), tcp = ?endpoint.tcp_addr(), tls = ?endpoint.tls_addr(), %web, "calls are answered");
         Ok(Self { shared, endpoint, web, stop, beside, calls, drain_limit: config.drain_limit })
     }
 
@@ -175,6 +175,12 @@ fn sip_config(config: &Config) -> SipConfig {
     SipConfig {
         udp: sip.udp,
         tcp: sip.tcp,
+        tls: sip.tls.as_ref().map(|tls| sip::TlsConfig {
+            listen: tls.listen,
+            certificate: tls.certificate.clone(),
+            key: tls.key.clone(),
+        }),
+        tls_authorities: sip.tls.as_ref().and_then(|tls| tls.authorities.clone()),
         trusted: sip.trusted.clone(),
         auth: sip.auth.as_ref().map(|auth| sip::DigestCredentials {
             realm: auth.realm.clone(),

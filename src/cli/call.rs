@@ -21,7 +21,7 @@ const NOT_ANSWERED: u8 = 3;
     Exit code 3: the far end did not answer."
 )]
 pub(super) struct Args {
-    /// Whom to ring: sip:NUMBER@HOST:PORT, with ;transport=tcp for TCP
+    /// Whom to ring: sip:NUMBER@HOST:PORT, with ;transport=tcp for TCP or ;transport=tls for TLS
     uri: String,
     /// Speak this recording, from the answer on or from a number of seconds after it; may be given several times
     #[arg(long, value_name = "[SECONDS:]WAV")]
@@ -41,6 +41,9 @@ pub(super) struct Args {
     /// Digest credentials, where the far end asks for them
     #[arg(long, value_name = "USER:PASSWORD", env = "MINXIN_CALL_AUTH", hide_env_values = true)]
     auth: Option<String>,
+    /// Authorities that vouch for the far end's TLS certificate, PEM; otherwise those that browsers trust
+    #[arg(long, value_name = "FILE.pem")]
+    tls_authorities: Option<PathBuf>,
     /// Print one JSON object instead of lines
     #[arg(long)]
     json: bool,
@@ -83,6 +86,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         uri: args.uri,
         from: args.from,
         credentials: credentials.map(|(user, password)| (user.to_owned(), password.to_owned())),
+        authorities: args.tls_authorities,
         steps,
         live: None,
         record: args.record,

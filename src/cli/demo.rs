@@ -140,6 +140,7 @@ async fn ring(gateway: &Gateway, request: &Path, number: &str) -> anyhow::Result
         uri: format!("sip:{number}@{}", sip(gateway)),
         from: RESIDENT.into(),
         credentials: None,
+        authorities: None,
         steps: Vec::new(),
         live: Some(live),
         record: None,

@@ -72,6 +72,8 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// Private key, PEM.
     pub key: PathBuf,
+    /// Authorities that vouch for hosts we connect to, PEM; `None` for those that browsers trust.
+    pub authorities: Option<PathBuf>,
 }
 
 /// Digest credentials (RFC 8760).
@@ -247,8 +249,12 @@ fn read_tls(section: &Section<'_>) -> Option<Tls> {
     let listen = section.parsed("listen", SOCKET);
     let certificate = required(section, "certificate", "the path of a PEM file").map(PathBuf::from);
     let key = required(section, "key", "the path of a PEM file").map(PathBuf::from);
+    let authorities = section.text("authorities").map(PathBuf::from);
+    if listen.is_none() {
+        section.missing("listen", "the address and port of the TLS socket");
+    }
     section.done();
-    Some(Tls { listen: listen?, certificate: certificate?, key: key? })
+    Some(Tls { listen: listen?, certificate: certificate?, key: key?, authorities })
 }
 
 fn read_auth(section: &Section<'_>) -> Option<Auth> {

@@ -60,6 +60,14 @@ impl<'a> Uri<'a> {
         self.user.map(|user| percent_decode(user.split(':').next().unwrap_or(user)))
     }
 
+    /// The host of a SIP URI without its port; an IPv6 address without its brackets.
+    pub(super) fn host(&self) -> &'a str {
+        match self.hostport.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((host, _)) => host,
+            None => self.hostport.split_once(':').map_or(self.hostport, |(host, _)| host),
+        }
+    }
+
     /// A URI parameter by name.
     pub(super) fn param(&self, name: &str) -> Option<&'a str> {
         self.params.split(';').find_map(|param| {

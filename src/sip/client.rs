@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rsipstack::sip::{Request, Response, SipMessage, StatusCodeKind};
+use rsipstack::sip::{Request, Response, SipMessage, StatusCodeKind, Transport};
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::SipConnection;
 
 use super::endpoint::Core;
 use super::state::{resolve, sip_addr};
-use super::{SipError, tcp};
+use super::{SipError, tcp, tls};
 
 /// Where a request goes, before any name is resolved.
 pub(super) struct Hop {
@@ -26,7 +26,7 @@ pub(super) struct Hop {
 /// own, and acknowledges a final response to an INVITE.
 pub(super) async fn request(core: &Arc<Core>, hop: Hop, request: Request) -> Result<Response, SipError> {
     let peer = resolve(&hop.uri).await.unwrap_or(hop.fallback);
-    let connection = live_connection(core, hop.connection, peer).await?;
+    let connection = live_connection(core, hop.connection, &hop.uri, peer).await?;
     let mut transaction = start(core, request, connection, peer).await?;
     while let Some(message) = transaction.receive().await {
         if let SipMessage::Response(response) = message
@@ -54,17 +54,31 @@ pub(super) async fn start(
     Ok(transaction)
 }
 
-/// The connection as it is, or a new one where a TCP connection has gone.
-async fn live_connection(core: &Arc<Core>, old: SipConnection, peer: SocketAddr) -> Result<SipConnection, SipError> {
-    let gone = matches!(&old, SipConnection::Tcp(tcp) if tcp.cancel_token().is_some_and(|token| token.is_cancelled()));
-    if gone { dial(core, peer).await } else { Ok(old) }
+/// The connection as it is, or a new one of its kind where a stream has gone.
+async fn live_connection(
+    core: &Arc<Core>,
+    old: SipConnection,
+    uri: &str,
+    peer: SocketAddr,
+) -> Result<SipConnection, SipError> {
+    let gone = old.is_reliable() && old.cancel_token().is_some_and(|token| token.is_cancelled());
+    if gone { dial(core, old.transport(), uri, peer).await } else { Ok(old) }
 }
 
-/// A new TCP connection to `peer`.
-pub(super) async fn dial(core: &Arc<Core>, peer: SocketAddr) -> Result<SipConnection, SipError> {
-    let port = core.tcp.map(|addr| addr.port());
+/// A new connection to `peer`, by TLS if that is the transport: then its certificate must bear the name in `uri`.
+pub(super) async fn dial(
+    core: &Arc<Core>,
+    transport: Transport,
+    uri: &str,
+    peer: SocketAddr,
+) -> Result<SipConnection, SipError> {
+    let (secure, port) = if transport == Transport::Tls {
+        (Some((core.connector.clone(), tls::server_name(uri, peer))), core.tls.map(|addr| addr.port()))
+    } else {
+        (None, core.tcp.map(|addr| addr.port()))
+    };
     let (door, stack) = (Arc::clone(&core.door), Arc::clone(&core.stack));
-    tcp::dial(peer, port, door, stack, core.cancel.child_token())
+    tcp::dial(peer, secure, port, door, stack, core.cancel.child_token())
         .await
         .map_err(|source| SipError::Connect { peer, source })
 }

@@ -1,6 +1,7 @@
 //! The endpoint: sockets, the SIP library's transactions, and which call a request belongs to.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipConnection, TransportLayer};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
+use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use super::address::NameAddr;
@@ -25,6 +27,7 @@ use super::rate::CallRate;
 use super::registry::Registry;
 use super::reply::Reply;
 use super::session_timer::{Limits, MIN_SE};
+use super::tls::{self, TlsConfig};
 use super::udp::ScreenedSocket;
 use super::{SipError, dialog::Dialog, outgoing, outgoing::OutgoingCall, tcp, wire};
 use crate::call::stream::Codec;
@@ -44,6 +47,10 @@ pub struct SipConfig {
     pub udp: Option<SocketAddr>,
     /// Where to listen for TCP.
     pub tcp: Option<SocketAddr>,
+    /// Where to listen for TLS, and by which certificate.
+    pub tls: Option<TlsConfig>,
+    /// A PEM file with the authorities that vouch for hosts we call by TLS; `None` for those that browsers trust.
+    pub tls_authorities: Option<PathBuf>,
     /// Networks that are answered; all others get nothing.
     pub trusted: Vec<Network>,
     /// When set, INVITEs are challenged.
@@ -67,6 +74,8 @@ impl Default for SipConfig {
         Self {
             udp: None,
             tcp: None,
+            tls: None,
+            tls_authorities: None,
             trusted: ["127.0.0.0/8", "::1"].iter().filter_map(|network| network.parse().ok()).collect(),
             auth: None,
             max_calls: 1000,
@@ -95,7 +104,7 @@ pub struct SipStats {
     pub over_capacity: u64,
     /// Requests refused for another reason.
     pub refused: u64,
-    /// TCP connections closed because there were too many.
+    /// TCP and TLS connections closed because there were too many.
     pub connections_refused: u64,
     /// Calls that are being set up or are up.
     pub calls: usize,
@@ -107,6 +116,8 @@ pub(super) struct Core {
     pub(super) stack: EndpointInnerRef,
     pub(super) udp: Option<(UdpConnection, SocketAddr)>,
     pub(super) tcp: Option<SocketAddr>,
+    pub(super) tls: Option<SocketAddr>,
+    pub(super) connector: TlsConnector,
     pub(super) session_limits: Limits,
     pub(super) user_agent: String,
     incoming: mpsc::Sender<IncomingCall>,
@@ -123,9 +134,11 @@ pub struct Endpoint {
 
 /// Opens the sockets and starts serving. Inbound calls come out of the receiver.
 pub async fn start(config: SipConfig) -> Result<(Endpoint, mpsc::Receiver<IncomingCall>), SipError> {
-    if config.udp.is_none() && config.tcp.is_none() {
+    if config.udp.is_none() && config.tcp.is_none() && config.tls.is_none() {
         return Err(SipError::NoListener);
     }
+    let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
+    let connector = tls::connector(config.tls_authorities.as_deref())?;
     let cancel = CancellationToken::new();
     let door = Arc::new(Door {
         trusted: config.trusted,
@@ -145,11 +158,9 @@ pub async fn start(config: SipConfig) -> Result<(Endpoint, mpsc::Receiver<Incomi
     if let Some((connection, _)) = &udp {
         transports.add_transport(SipConnection::Udp(connection.clone()));
     }
-    let listener = match config.tcp {
-        Some(addr) => Some(TcpListener::bind(addr).await.map_err(|source| SipError::Listen { addr, source })?),
-        None => None,
-    };
-    let tcp = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let listener = listen_tcp(config.tcp).await?;
+    let tls_listener = listen_tcp(config.tls.map(|tls| tls.listen)).await?;
+    let bound = |listener: &Option<TcpListener>| listener.as_ref().and_then(|listener| listener.local_addr().ok());
 
     let stack = EndpointBuilder::new()
         .with_user_agent(&config.user_agent)
@@ -162,7 +173,9 @@ pub async fn start(config: SipConfig) -> Result<(Endpoint, mpsc::Receiver<Incomi
         door: Arc::clone(&door),
         stack: Arc::clone(&stack.inner),
         udp,
-        tcp,
+        tcp: bound(&listener),
+        tls: bound(&tls_listener),
+        connector,
         session_limits: Limits {
             wanted: config.session_expires.max(config.min_session_expires),
             min: config.min_session_expires,
@@ -172,8 +185,10 @@ pub async fn start(config: SipConfig) -> Result<(Endpoint, mpsc::Receiver<Incomi
         closing: cancel.child_token(),
         cancel: cancel.clone(),
     });
-    if let Some(listener) = listener {
-        tokio::spawn(tcp::serve(listener, door, Arc::clone(&stack.inner), cancel));
+    for (listener, acceptor) in [(listener, None), (tls_listener, acceptor)] {
+        if let Some(listener) = listener {
+            tokio::spawn(tcp::serve(listener, acceptor, Arc::clone(&door), Arc::clone(&stack.inner), cancel.clone()));
+        }
     }
     tokio::spawn(async move { stack.serve().await });
     tokio::spawn(route(Arc::clone(&core), transactions));
@@ -189,6 +204,11 @@ impl Endpoint {
     /// Where TCP is heard.
     pub fn tcp_addr(&self) -> Option<SocketAddr> {
         self.core.tcp
+    }
+
+    /// Where TLS is heard.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.core.tls
     }
 
     /// Turns new calls and OPTIONS away with 503 from now on; calls that are up go on.
@@ -253,6 +273,13 @@ impl Drop for Endpoint {
     }
 }
 
+async fn listen_tcp(addr: Option<SocketAddr>) -> Result<Option<TcpListener>, SipError> {
+    match addr {
+        Some(addr) => Ok(Some(TcpListener::bind(addr).await.map_err(|source| SipError::Listen { addr, source })?)),
+        None => Ok(None),
+    }
+}
+
 async fn listen_udp(
     addr: SocketAddr,
     door: &Arc<Door>,
@@ -271,7 +298,13 @@ async fn listen_udp(
 impl Core {
     /// The port that a new connection to us would come to, for the transport of `connection`.
     pub(super) fn bound(&self, connection: &SipConnection) -> Option<SocketAddr> {
-        if connection.transport() == Transport::Tcp { self.tcp } else { self.udp.as_ref().map(|(_, addr)| *addr) }
+        match connection.transport() {
+            Transport::Tcp => self.tcp,
+            Transport::Tls => self.tls,
+            Transport::Udp | Transport::TlsSctp | Transport::Sctp | Transport::Ws | Transport::Wss => {
+                self.udp.as_ref().map(|(_, addr)| *addr)
+            }
+        }
     }
 }
 

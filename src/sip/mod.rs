@@ -1,6 +1,6 @@
 //! SIP: offer and answer, the endpoint, inbound and outbound calls. Nothing outside names a type of the SIP library.
 //!
-//! The way of a message: socket ([`udp`], [`tcp`]) -> front door ([`door`], [`front`]: who, what, whether at all) -> the
+//! The way of a message: socket ([`udp`], [`tcp`], [`tls`]) -> front door ([`door`], [`front`]: who, what, whether at all) -> the
 //! library's transactions -> [`endpoint`], which finds the call -> the call's own task ([`incoming`], then [`leg`]).
 //! [`sdp`], [`session_timer`], [`digest`], [`front`], [`framing`] and [`body`] decide and are pure; the rest does.
 //!
@@ -30,6 +30,7 @@ mod session_timer;
 mod state;
 mod tcp;
 mod text;
+mod tls;
 mod udp;
 mod wire;
 
@@ -43,6 +44,7 @@ pub use incoming::{IncomingCall, Reject};
 pub use outgoing::OutgoingCall;
 pub use sdp::SdpError;
 pub use state::resolve;
+pub use tls::{TlsConfig, TlsError};
 
 /// To be added to every log filter: below `warn`, the SIP library writes whole messages, telephone numbers included.
 pub const LOG_DIRECTIVE: &str = "rsipstack=warn";
@@ -59,8 +61,11 @@ pub enum SipError {
         source: io::Error,
     },
     /// The configuration names no socket.
-    #[error("neither a UDP nor a TCP address is configured for SIP")]
+    #[error("no UDP, TCP or TLS address is configured for SIP")]
     NoListener,
+    /// A certificate or key cannot be used.
+    #[error("TLS for SIP cannot be set up")]
+    Tls(#[from] TlsError),
     /// No connection to the peer.
     #[error("cannot reach {peer} for SIP")]
     Connect {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rsipstack::sip::{Request, Response, SipMessage, StatusCodeKind};
+use rsipstack::sip::{Request, Response, SipMessage, StatusCodeKind, Transport};
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::SipConnection;
 use tokio::sync::{mpsc, oneshot};
@@ -20,7 +20,7 @@ use super::front::{ACCEPT, ALLOW};
 use super::leg::{Leg, Setup};
 use super::sdp::Negotiation;
 use super::session_timer::SessionTimer;
-use super::state::{DialogState, Ends, address_towards, contact, finish, resolve, via};
+use super::state::{DialogState, Ends, address_towards, contact, finish, is_sips, resolve, transport, via};
 use super::{SipError, wire};
 use crate::call::stream::{Codec, Stream};
 use crate::clock::monotonic;
@@ -35,7 +35,7 @@ const RESPONSES: usize = 32;
 /// Whom to call, and with what.
 #[derive(Clone, Debug)]
 pub struct OutgoingCall {
-    /// The `sip:` URI to call; `;transport=tcp` chooses TCP.
+    /// The `sip:` URI to call; `;transport=tcp` chooses TCP, `;transport=tls` or `sips:` TLS.
     pub to: String,
     /// Who calls: a user part such as a number, or a whole `sip:` URI.
     pub from: String,
@@ -87,15 +87,16 @@ async fn place(
     owner: &mut Owner,
 ) -> Result<(Leg, Dialog, Arc<Caller>), SipError> {
     let unusable = |uri: &str| SipError::Uri { uri: uri.to_owned() };
-    let uri = Uri::parse(&call.to).ok().filter(|uri| uri.scheme == "sip").ok_or_else(|| unusable(&call.to))?;
-    let over_tcp = uri.param("transport").is_some_and(|transport| transport.eq_ignore_ascii_case("tcp"));
+    let is_sip = |uri: &Uri<'_>| matches!(uri.scheme.as_str(), "sip" | "sips");
+    let uri = Uri::parse(&call.to).ok().filter(is_sip).ok_or_else(|| unusable(&call.to))?;
+    let transport = transport(&uri).ok_or_else(|| unusable(&call.to))?;
     let peer = resolve(&call.to).await.ok_or_else(|| unusable(&call.to))?;
     let expected = Expected::new(Arc::clone(&core.door), peer.ip());
-    let connection = if over_tcp {
-        client::dial(core, peer).await?
-    } else {
+    let connection = if transport == Transport::Udp {
         let (udp, _) = core.udp.as_ref().ok_or(SipError::NoTransport("UDP"))?;
         SipConnection::Udp(udp.clone())
+    } else {
+        client::dial(core, transport, &call.to, peer).await?
     };
     let local = connection.get_addr().get_socketaddr().unwrap_or(peer);
     let contact = address_towards(core.bound(&connection).unwrap_or(local), peer);
@@ -195,7 +196,7 @@ fn invite(
         caller.from,
         caller.to,
         caller.call_id,
-        contact(caller.contact, &caller.connection),
+        contact(caller.contact, &caller.connection, caller.is_secure()),
         core.user_agent,
         core.session_limits.wanted.as_secs(),
     );
@@ -325,6 +326,10 @@ async fn hang_up(core: &Arc<Core>, caller: &Caller, invite: &Request, response: 
 }
 
 impl Caller {
+    fn is_secure(&self) -> bool {
+        is_sips(&self.target)
+    }
+
     fn hop(&self) -> Hop {
         Hop { uri: self.target.clone(), fallback: self.peer, connection: self.connection.clone() }
     }

@@ -33,6 +33,8 @@ pub(super) struct DialogState {
     pub(super) connection: SipConnection,
     /// Where we are reached: Via and Contact.
     pub(super) contact: SocketAddr,
+    /// Our Contact is a `sips:` URI, because the peer asked for nothing less (RFC 3261 §12.1).
+    secure: bool,
     user_agent: String,
 }
 
@@ -50,6 +52,9 @@ impl DialogState {
         let (from, to) = (mandatory(invite, "From")?, mandatory(invite, "To")?);
         let from_addr = NameAddr::parse(from).ok_or(SipError::Malformed("From"))?;
         let target = contact_uri(field(invite, "Contact")).unwrap_or_else(|| from_addr.uri.to_owned());
+        let route_set: Vec<String> = all(invite, "Record-Route").flat_map(list).map(str::to_owned).collect();
+        let top = route_set.first().and_then(|route| NameAddr::parse(route)).map_or(target.as_str(), |top| top.uri);
+        let secure = is_sips(&invite.uri.to_string()) || is_sips(top);
         Ok(Self {
             call_id: mandatory(invite, "Call-ID")?.to_owned(),
             local: format!("{to};tag={local_tag}"),
@@ -58,8 +63,9 @@ impl DialogState {
             remote_tag: from_addr.tag().unwrap_or_default().to_owned(),
             local_cseq: rand::random::<u32>() >> 16,
             remote_cseq: cseq(invite),
-            route_set: all(invite, "Record-Route").flat_map(list).map(str::to_owned).collect(),
+            route_set,
             target,
+            secure,
             source: ends.source,
             connection: ends.connection,
             contact: ends.contact,
@@ -83,6 +89,7 @@ impl DialogState {
             remote_cseq: None,
             route_set,
             target: contact_uri(field(response, "Contact")).ok_or(SipError::Malformed("Contact"))?,
+            secure: is_sips(&invite.uri.to_string()),
             source: ends.source,
             connection: ends.connection,
             contact: ends.contact,
@@ -92,7 +99,7 @@ impl DialogState {
 
     /// Our Contact.
     pub(super) fn contact(&self) -> String {
-        contact(self.contact, &self.connection)
+        contact(self.contact, &self.connection, self.secure)
     }
 
     /// Takes note of a request's CSeq; `false` for one that comes out of order (RFC 3261 §12.2.2).
@@ -170,10 +177,36 @@ pub(super) fn via(sent_by: SocketAddr, connection: &SipConnection) -> String {
     format!("SIP/2.0/{transport} {sent_by};branch=z9hG4bK{:032x};rport", rand::random::<u128>())
 }
 
-/// A Contact that reaches us over the same transport.
-pub(super) fn contact(addr: SocketAddr, connection: &SipConnection) -> String {
-    let parameter = if connection.transport() == Transport::Tcp { ";transport=tcp" } else { "" };
-    format!("<sip:{addr}{parameter}>")
+/// A Contact that reaches us over the same transport; `secure` for a dialog of `sips:` URIs.
+pub(super) fn contact(addr: SocketAddr, connection: &SipConnection, secure: bool) -> String {
+    if secure {
+        return format!("<sips:{addr}>");
+    }
+    match connection.transport() {
+        // RFC 3261 §26.2.2 deprecates this parameter, but nothing else says that `sip:` shall go by TLS.
+        Transport::Tls => format!("<sip:{addr};transport=tls>"),
+        Transport::Tcp => format!("<sip:{addr};transport=tcp>"),
+        Transport::Udp | Transport::TlsSctp | Transport::Sctp | Transport::Ws | Transport::Wss => {
+            format!("<sip:{addr}>")
+        }
+    }
+}
+
+/// The transport that a SIP URI asks for (RFC 3263 §4.1, without DNS); `None` for one that we do not speak.
+pub(super) fn transport(uri: &Uri<'_>) -> Option<Transport> {
+    let named = uri.param("transport").map(str::to_ascii_lowercase);
+    match (uri.scheme.as_str(), named.as_deref()) {
+        // Within `sips:` the parameter names what TLS runs over.
+        ("sips", None | Some("tcp" | "tls")) | ("sip", Some("tls")) => Some(Transport::Tls),
+        ("sip", Some("tcp")) => Some(Transport::Tcp),
+        ("sip", None | Some("udp")) => Some(Transport::Udp),
+        _ => None,
+    }
+}
+
+/// Whether a URI demands TLS all the way.
+pub(super) fn is_sips(uri: &str) -> bool {
+    uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"))
 }
 
 /// The address in the library's form.
@@ -185,12 +218,13 @@ pub(super) fn sip_addr(addr: SocketAddr, connection: &SipConnection) -> SipAddr 
 pub async fn resolve(uri: &str) -> Option<SocketAddr> {
     let uri = Uri::parse(uri).ok()?;
     let host_port = HostWithPort::try_from(uri.hostport).ok()?;
-    if let Ok(addr) = SocketAddr::try_from(host_port.clone()) {
-        return Some(addr);
+    let default = if transport(&uri) == Some(Transport::Tls) { 5061 } else { 5060 };
+    let port = host_port.port.map_or(default, u16::from);
+    let host = uri.host();
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Some(SocketAddr::new(ip, port));
     }
-    let port = host_port.port.map_or(5060, u16::from);
-    let name = (host_port.host.to_string(), port);
-    tokio::time::timeout(RESOLVE_TIME, tokio::net::lookup_host(name)).await.ok()?.ok()?.next()
+    tokio::time::timeout(RESOLVE_TIME, tokio::net::lookup_host((host, port))).await.ok()?.ok()?.next()
 }
 
 /// Our address as `peer` sees it: the one of the interface that leads there.

@@ -3,5 +3,6 @@
 mod layering;
 mod sip_calls;
 mod sip_front;
+mod sip_tls;
 mod support;
 mod torture;

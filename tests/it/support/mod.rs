@@ -3,6 +3,7 @@
 pub mod gateway;
 pub mod heard;
 pub(crate) mod sip;
+pub(crate) mod tls;
 
 use std::path::{Path, PathBuf};
 

@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use minxin::sip::{Dialog, Endpoint, IncomingCall, SipConfig, start};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
+
+use super::tls::Certificate;
 
 /// How long anything is waited for: far beyond what it takes, so that a slow machine fails no test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -55,11 +58,17 @@ pub(crate) async fn answering(config: SipConfig) -> (Endpoint, mpsc::Receiver<(S
 pub(crate) enum Line {
     Udp(UdpSocket),
     Tcp { stream: TcpStream, buf: Vec<u8> },
+    Tls { stream: Box<TlsStream<TcpStream>>, buf: Vec<u8> },
 }
 
 impl Line {
     pub(crate) async fn udp(endpoint: &Endpoint) -> Self {
-        let socket = UdpSocket::bind(("127.0.0.1", 0)).await.expect("a free port");
+        Self::udp_from(endpoint, [127, 0, 0, 1]).await
+    }
+
+    /// From an address of one's own.
+    pub(crate) async fn udp_from(endpoint: &Endpoint, source: [u8; 4]) -> Self {
+        let socket = UdpSocket::bind(SocketAddr::from((source, 0))).await.expect("a free port");
         socket.connect(endpoint.udp_addr().expect("UDP is on")).await.expect("a loopback address");
         Self::Udp(socket)
     }
@@ -69,10 +78,16 @@ impl Line {
         Self::Tcp { stream, buf: Vec::new() }
     }
 
+    pub(crate) async fn tls(endpoint: &Endpoint, certificate: &Certificate) -> Self {
+        let stream = TcpStream::connect(endpoint.tls_addr().expect("TLS is on")).await.expect("it listens");
+        Self::Tls { stream: Box::new(certificate.handshake(stream).await), buf: Vec::new() }
+    }
+
     pub(crate) fn transport(&self) -> &'static str {
         match self {
             Self::Udp(_) => "UDP",
             Self::Tcp { .. } => "TCP",
+            Self::Tls { .. } => "TLS",
         }
     }
 
@@ -80,6 +95,7 @@ impl Line {
         match self {
             Self::Udp(socket) => socket.local_addr(),
             Self::Tcp { stream, .. } => stream.local_addr(),
+            Self::Tls { stream, .. } => stream.get_ref().0.local_addr(),
         }
         .expect("it is bound")
     }
@@ -88,6 +104,7 @@ impl Line {
         match self {
             Self::Udp(socket) => drop(socket.send(data.as_ref()).await.expect("sent")),
             Self::Tcp { stream, .. } => stream.write_all(data.as_ref()).await.expect("sent"),
+            Self::Tls { stream, .. } => stream.write_all(data.as_ref()).await.expect("sent"),
         }
     }
 
@@ -136,25 +153,30 @@ impl Line {
                 let len = socket.recv(&mut buf).await.ok()?;
                 Some(String::from_utf8_lossy(&buf[..len]).into_owned())
             }
-            Self::Tcp { stream, buf } => loop {
-                let text = String::from_utf8_lossy(buf).into_owned();
-                if let Some(head) = text.find("\r\n\r\n") {
-                    let len = text[..head]
-                        .lines()
-                        .find_map(|line| line.strip_prefix("Content-Length: "))
-                        .and_then(|len| len.parse::<usize>().ok())
-                        .expect("every message on a stream has a length");
-                    if buf.len() >= head + 4 + len {
-                        let rest = buf.split_off(head + 4 + len);
-                        let message = std::mem::replace(buf, rest);
-                        return Some(String::from_utf8_lossy(&message).into_owned());
-                    }
-                }
-                let mut chunk = [0; 4096];
-                let read = stream.read(&mut chunk).await.ok().filter(|read| *read > 0)?;
-                buf.extend_from_slice(&chunk[..read]);
-            },
+            Self::Tcp { stream, buf } => receive_framed(stream, buf).await,
+            Self::Tls { stream, buf } => receive_framed(stream, buf).await,
         }
+    }
+}
+
+async fn receive_framed(stream: &mut (impl AsyncRead + Unpin), buf: &mut Vec<u8>) -> Option<String> {
+    loop {
+        let text = String::from_utf8_lossy(buf).into_owned();
+        if let Some(head) = text.find("\r\n\r\n") {
+            let len = text[..head]
+                .lines()
+                .find_map(|line| line.strip_prefix("Content-Length: "))
+                .and_then(|len| len.parse::<usize>().ok())
+                .expect("every message on a stream has a length");
+            if buf.len() >= head + 4 + len {
+                let rest = buf.split_off(head + 4 + len);
+                let message = std::mem::replace(buf, rest);
+                return Some(String::from_utf8_lossy(&message).into_owned());
+            }
+        }
+        let mut chunk = [0; 4096];
+        let read = stream.read(&mut chunk).await.ok().filter(|read| *read > 0)?;
+        buf.extend_from_slice(&chunk[..read]);
     }
 }
 
@@ -250,7 +272,10 @@ impl Call {
     pub(crate) fn repeat(&self, method: &str, extra: &str, sdp: Option<&str>) -> String {
         let Self { transport, addr, id, cseq, to_tag, branch } = self;
         let tag = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
-        let parameter = if *transport == "TCP" { ";transport=tcp" } else { "" };
+        let parameter = match *transport {
+            "UDP" => String::new(),
+            stream => format!(";transport={}", stream.to_lowercase()),
+        };
         let text = format!(
             "{method} sip:12345@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/{transport} {addr};branch=z9hG4bK{id}{branch};rport\r\n\
              Max-Forwards: 70\r\nFrom: <sip:13812341234@127.0.0.1>;tag=phone\r\nTo: <sip:12345@127.0.0.1>{tag}\r\n\
