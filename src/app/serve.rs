@@ -188,6 +188,7 @@ fn sip_config(config: &Config) -> SipConfig {
             password: auth.password.clone(),
         }),
         max_calls: sip.max_calls,
+        max_calls_per_source: sip.max_calls_per_source,
         max_calls_per_second: sip.max_calls_per_second,
         session_expires: sip.session_expires,
         ..SipConfig::default()

@@ -57,6 +57,8 @@ pub struct Sip {
     pub auth: Option<Auth>,
     /// Calls at once; one more is answered 503.
     pub max_calls: usize,
+    /// Calls at once from one address; one more is answered 503.
+    pub max_calls_per_source: usize,
     /// Calls a second; faster is answered 503.
     pub max_calls_per_second: u32,
     /// Session timer (RFC 4028) that we propose.
@@ -232,6 +234,9 @@ fn read_sip(section: &Section<'_>) -> Sip {
     let auth = auth_section.is_present().then(|| read_auth(&auth_section)).flatten();
     let trusted = section.list("trusted", "networks, as in 10.0.0.0/8").unwrap_or_default();
     let max_calls = section.integer("max_calls", 1..=100_000).unwrap_or(500);
+    // A quarter is left to the others, whatever a single trunk does.
+    let per_source = section.integer("max_calls_per_source", 1..=100_000);
+    let max_calls_per_source = per_source.unwrap_or_else(|| max_calls - max_calls / 4);
     let max_calls_per_second = section.integer("max_calls_per_second", 1..=100_000).unwrap_or(100);
     // RFC 4028 §4 forbids less than 90 s.
     let session_expires = seconds(section, "session_expires_s", 90..=86_400, 1_800);
@@ -242,7 +247,7 @@ fn read_sip(section: &Section<'_>) -> Sip {
         section.missing("trusted", "without a trusted network nobody gets an answer");
     }
     section.done();
-    Sip { udp, tcp, tls, trusted, auth, max_calls, max_calls_per_second, session_expires }
+    Sip { udp, tcp, tls, trusted, auth, max_calls, max_calls_per_source, max_calls_per_second, session_expires }
 }
 
 fn read_tls(section: &Section<'_>) -> Option<Tls> {

@@ -28,6 +28,7 @@ pub(super) struct Door {
     pub(super) trusted: Vec<Network>,
     pub(super) auth: Option<Authenticator>,
     pub(super) max_calls: usize,
+    pub(super) max_calls_per_source: usize,
     pub(super) rate: CallRate,
     pub(super) draining: AtomicBool,
     pub(super) registry: Registry<Transaction>,
@@ -72,9 +73,10 @@ impl Door {
         verdict
     }
 
-    /// Whether another inbound call may be set up.
-    pub(super) fn has_room(&self) -> bool {
+    /// Whether `source` may set up another call.
+    pub(super) fn has_room(&self, source: IpAddr) -> bool {
         self.registry.len() < self.max_calls
+            && self.registry.count_from(source.to_canonical()) < self.max_calls_per_source
     }
 
     /// The refusal of a call for want of capacity.
@@ -92,7 +94,7 @@ impl Gate for Door {
         if let Some(refusal) = self.draining() {
             return Some(refusal);
         }
-        if !self.has_room() || !self.rate.admit(source, monotonic()) {
+        if !self.has_room(source) || !self.rate.admit(source, monotonic()) {
             return Some(Self::over_capacity());
         }
         let auth = self.auth.as_ref()?;

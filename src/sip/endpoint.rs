@@ -57,6 +57,9 @@ pub struct SipConfig {
     pub auth: Option<DigestCredentials>,
     /// Calls at once, inbound and outbound; beyond it a new inbound one gets 503.
     pub max_calls: usize,
+    /// Inbound calls at once from one address, those that ring or wait for their ACK included: what one source floods
+    /// takes no more of `max_calls`. Beyond it a new one gets 503.
+    pub max_calls_per_source: usize,
     /// New inbound calls a second from one address; beyond it, and a burst of as many, they get 503. Not below what the
     /// trunk is contracted for.
     pub max_calls_per_second: u32,
@@ -79,6 +82,7 @@ impl Default for SipConfig {
             trusted: ["127.0.0.0/8", "::1"].iter().filter_map(|network| network.parse().ok()).collect(),
             auth: None,
             max_calls: 1000,
+            max_calls_per_source: 750,
             max_calls_per_second: 100,
             session_expires: Duration::from_secs(1800),
             min_session_expires: MIN_SE,
@@ -144,6 +148,7 @@ pub async fn start(config: SipConfig) -> Result<(Endpoint, mpsc::Receiver<Incomi
         trusted: config.trusted,
         auth: config.auth.map(|credentials| Authenticator::new(credentials, rand::random())),
         max_calls: config.max_calls,
+        max_calls_per_source: config.max_calls_per_source,
         rate: CallRate::new(config.max_calls_per_second),
         draining: AtomicBool::new(false),
         registry: Registry::new(),

@@ -18,7 +18,7 @@ use super::endpoint::{Core, MAILBOX, default_codecs, reply};
 use super::front::{ALLOW, SUPPORTED};
 use super::invite_server::{InviteEvent, InviteServer};
 use super::leg::{Leg, Setup};
-use super::registry::Origin;
+use super::registry::{Inbound, Origin};
 use super::reply::Reply;
 use super::sdp::Negotiation;
 use super::session_timer::SessionTimer;
@@ -127,7 +127,7 @@ pub(super) fn receive(
                 &early.state.call_id,
                 &early.state.local_tag,
                 early.sender.clone(),
-                Some(early.origin.clone()),
+                Some(early.inbound.clone()),
             );
             match deliver(call) {
                 Ok(()) => {
@@ -150,7 +150,7 @@ struct Early {
     invite: Arc<Request>,
     offer: Option<Vec<u8>>,
     timer: SessionTimer,
-    origin: Origin,
+    inbound: Inbound,
     sender: mpsc::Sender<Transaction>,
     mailbox: mpsc::Receiver<Transaction>,
     commands: mpsc::Receiver<EarlyCommand>,
@@ -189,7 +189,7 @@ impl Early {
         if core.door.registry.has_origin(&state.call_id, &origin) {
             return Err(Reply::new(482));
         }
-        if !core.door.has_room() {
+        if !core.door.has_room(source.ip()) {
             return Err(Door::over_capacity());
         }
         let timer = SessionTimer::agree(wire::timer_offer(request), core.session_limits, monotonic())
@@ -220,7 +220,7 @@ impl Early {
             state,
             offer,
             timer,
-            origin,
+            inbound: Inbound { origin, source: source.ip().to_canonical() },
             sender,
             mailbox,
             commands,

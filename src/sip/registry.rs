@@ -1,6 +1,7 @@
 //! Which calls there are, and where their requests go.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,16 @@ const MAX_REMEMBERED: usize = 16_384;
 struct Leg<T> {
     local_tag: String,
     mailbox: mpsc::Sender<T>,
-    origin: Option<Origin>,
+    inbound: Option<Inbound>,
+}
+
+/// Where an inbound leg comes from.
+#[derive(Clone, Debug)]
+pub(super) struct Inbound {
+    /// Its INVITE.
+    pub(super) origin: Origin,
+    /// The address that sent it, in canonical form.
+    pub(super) source: IpAddr,
 }
 
 /// The INVITE that made an inbound leg, to tell a merged request (RFC 3261 §8.2.2.2).
@@ -36,20 +46,27 @@ pub(super) struct Registry<T> {
 struct Inner<T> {
     live: HashMap<String, Vec<Leg<T>>>,
     legs: usize,
+    /// How many of the inbound ones each source has: live sources only, so never more entries than legs.
+    by_source: HashMap<IpAddr, usize>,
     ended: HashMap<String, Instant>,
     swept: Option<Instant>,
 }
 
 impl<T> Registry<T> {
     pub(super) fn new() -> Self {
-        Self { inner: Mutex::new(Inner { live: HashMap::new(), legs: 0, ended: HashMap::new(), swept: None }) }
+        let inner =
+            Inner { live: HashMap::new(), legs: 0, by_source: HashMap::new(), ended: HashMap::new(), swept: None };
+        Self { inner: Mutex::new(inner) }
     }
 
     /// Adds a leg; requests for it go to `mailbox`.
-    pub(super) fn insert(&self, call_id: &str, local_tag: &str, mailbox: mpsc::Sender<T>, origin: Option<Origin>) {
+    pub(super) fn insert(&self, call_id: &str, local_tag: &str, mailbox: mpsc::Sender<T>, inbound: Option<Inbound>) {
         let mut inner = self.lock();
         inner.legs += 1;
-        let leg = Leg { local_tag: local_tag.to_owned(), mailbox, origin };
+        if let Some(inbound) = &inbound {
+            *inner.by_source.entry(inbound.source).or_default() += 1;
+        }
+        let leg = Leg { local_tag: local_tag.to_owned(), mailbox, inbound };
         inner.live.entry(call_id.to_owned()).or_default().push(leg);
     }
 
@@ -57,14 +74,15 @@ impl<T> Registry<T> {
     pub(super) fn remove(&self, call_id: &str, local_tag: &str, now: Instant) {
         let mut inner = self.lock();
         let Some(legs) = inner.live.get_mut(call_id) else { return };
-        let before = legs.len();
-        legs.retain(|leg| leg.local_tag != local_tag);
-        let gone = before - legs.len();
+        let gone: Vec<Leg<T>> = legs.extract_if(.., |leg| leg.local_tag == local_tag).collect();
         if legs.is_empty() {
             inner.live.remove(call_id);
             inner.remember(call_id, now);
         }
-        inner.legs -= gone;
+        inner.legs -= gone.len();
+        for inbound in gone.into_iter().filter_map(|leg| leg.inbound) {
+            inner.forget_source(inbound.source);
+        }
     }
 
     /// Where requests with this Call-ID and To tag go.
@@ -84,12 +102,20 @@ impl<T> Registry<T> {
     /// Whether an INVITE outside a dialog came another way already.
     pub(super) fn has_origin(&self, call_id: &str, origin: &Origin) -> bool {
         let inner = self.lock();
-        inner.live.get(call_id).is_some_and(|legs| legs.iter().any(|leg| leg.origin.as_ref() == Some(origin)))
+        inner
+            .live
+            .get(call_id)
+            .is_some_and(|legs| legs.iter().any(|leg| leg.inbound.as_ref().is_some_and(|i| i.origin == *origin)))
     }
 
     /// Live legs.
     pub(super) fn len(&self) -> usize {
         self.lock().legs
+    }
+
+    /// Live inbound legs from this address.
+    pub(super) fn count_from(&self, source: IpAddr) -> usize {
+        self.lock().by_source.get(&source).copied().unwrap_or_default()
     }
 
     /// A panic while the lock was held leaves the table whole: every change is one insertion or removal.
@@ -99,6 +125,15 @@ impl<T> Registry<T> {
 }
 
 impl<T> Inner<T> {
+    fn forget_source(&mut self, source: IpAddr) {
+        if let Some(legs) = self.by_source.get_mut(&source) {
+            *legs -= 1;
+            if *legs == 0 {
+                self.by_source.remove(&source);
+            }
+        }
+    }
+
     fn remember(&mut self, call_id: &str, now: Instant) {
         let sweep = self.swept.is_none_or(|at| now.saturating_duration_since(at) >= REMEMBERED);
         if sweep || self.ended.len() >= MAX_REMEMBERED {
@@ -126,13 +161,16 @@ mod tests {
         let registry = Registry::<()>::new();
         let (mailbox, _inbox) = mpsc::channel(1);
         let origin = Origin { from_tag: "f".into(), cseq: 1 };
-        registry.insert("id", "a", mailbox.clone(), Some(origin.clone()));
+        let source = IpAddr::from([192, 0, 2, 1]);
+        registry.insert("id", "a", mailbox.clone(), Some(Inbound { origin: origin.clone(), source }));
+        assert_eq!(registry.count_from(source), 1);
         registry.insert("id", "b", mailbox, None);
         assert_eq!(registry.len(), 2);
         assert!(registry.has_origin("id", &origin));
         assert!(!registry.has_origin("id", &Origin { cseq: 2, ..origin }));
         registry.remove("id", "a", now);
         registry.remove("id", "a", now);
+        assert!(registry.lock().by_source.is_empty());
         assert!(registry.mailbox("id", "a").is_none() && registry.mailbox("id", "b").is_some());
         registry.remove("id", "b", now);
         assert_eq!(registry.len(), 0);

@@ -111,6 +111,31 @@ async fn calls_beyond_capacity_are_sent_elsewhere() {
     assert_eq!(endpoint.stats().over_capacity, 1);
 }
 
+/// One source may ring as often as it likes: what it leaves unanswered or unconfirmed counts against it, not against
+/// the others, and its room comes back when those calls end.
+#[tokio::test]
+async fn one_source_cannot_take_every_call() {
+    let (endpoint, mut calls) = gateway(SipConfig { max_calls: 4, max_calls_per_source: 2, ..config() }).await;
+    let mut flooder = Line::udp(&endpoint).await;
+    let invite = |line: &Line| Call::new(line).request("INVITE", "", Some(OFFER));
+    for _ in 0..2 {
+        flooder.send(invite(&flooder)).await;
+    }
+    let waiting = [calls.recv().await.expect("a call"), calls.recv().await.expect("a call")];
+    flooder.send(invite(&flooder)).await;
+    assert_eq!(flooder.receive_final().await.status(), Some(503));
+    let mut other = Line::udp_from(&endpoint, [127, 0, 0, 2]).await;
+    other.send(invite(&other)).await;
+    let served = calls.recv().await.expect("the other source's call");
+    drop(waiting);
+    while endpoint.stats().calls > 1 {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    flooder.send(invite(&flooder)).await;
+    assert!(timeout(PATIENCE, calls.recv()).await.is_ok_and(|call| call.is_some()));
+    drop(served);
+}
+
 #[tokio::test]
 async fn calls_beyond_the_rate_are_sent_elsewhere() {
     let (endpoint, _dialogs) = answering(SipConfig { max_calls_per_second: 2, ..config() }).await;
