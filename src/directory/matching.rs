@@ -1,13 +1,17 @@
 //! What a caller's words point to: the names and keywords found in recognised text, ranked.
 //!
-//! Plain text scoring: no phonetics. A longer word beats the shorter ones within it; a name of at least
-//! [`NAME_FUZZY_CHARS`] characters, or a keyword of [`KEYWORD_FUZZY_CHARS`], is also found with one character misheard.
+//! Recognised text is mostly wrong by sound: 残级证 for 残疾证. So words are compared as they are spoken, and the better
+//! they agree, the more they count. A longer word beats the shorter ones within it; a name of at least
+//! [`NAME_FUZZY_CHARS`] characters, or a keyword of [`KEYWORD_FUZZY_CHARS`], is also found with one character that sounds
+//! like nothing of the kind.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use super::sound::{Likeness, Sound};
 use super::{Directory, ItemId, Level, OrgId, PersonId, WindowCode};
 
-/// Shortest name that is also found with one wrong character; in a shorter one too little would be left to tell it by.
+/// Shortest name that is also found with one character quite wrong; in a shorter one too little is left to tell it by.
 const NAME_FUZZY_CHARS: usize = 3;
 
 /// The same for keywords, which are everyday words: 开公司 must not be found in 去公司.
@@ -42,7 +46,7 @@ const STEM_MIN_CHARS: usize = 2;
 pub struct Candidate<K> {
     /// What.
     pub key: K,
-    /// How strongly; only comparable within one ranking. Grows with the square of what was matched.
+    /// How strongly; only comparable within one ranking. Grows with the square of each word's agreement.
     pub score: u32,
     /// The words of the directory that were found.
     pub matched: Vec<String>,
@@ -60,9 +64,14 @@ impl Directory {
             lexicon.push(Entry::name(item.window, &item.name));
             lexicon.extend(item.keywords.iter().map(|k| Entry::keyword(item.window, k)));
         }
-        let (asking, telling): (Vec<_>, Vec<_>) = lexicon.into_iter().partition(|e| ASKING.contains(&e.word));
+        let (mut asking, telling): (Vec<_>, Vec<_>) = lexicon.into_iter().partition(|e| ASKING.contains(&e.word));
         let told = rank(words, &telling);
-        if told.is_empty() { rank(words, &asking) } else { told }
+        if !told.is_empty() {
+            return told;
+        }
+        // What tells so little must at least have been said: 节约 is no 了解.
+        asking.retain(|e| words.contains(e.word));
+        rank(words, &asking)
     }
 
     /// The items of one window, or of all, by keyword and name; the best first.
@@ -108,7 +117,7 @@ fn stem(name: &str) -> Option<&str> {
 struct Entry<'a, K> {
     key: K,
     word: &'a str,
-    /// Characters from which on one may be wrong.
+    /// Characters from which on one may be quite wrong.
     fuzzy_from: usize,
 }
 
@@ -127,67 +136,80 @@ impl<'a, K> Entry<'a, K> {
     }
 }
 
-/// One place in the text where one word of the lexicon fits.
+/// A part of the text in which a word of the lexicon was found.
 struct Hit<'a, K> {
     start: usize,
     end: usize,
-    wrong: usize,
+    /// How well, by [`agreement`].
+    agreement: u32,
     key: K,
     word: &'a str,
 }
 
-/// A part of the text that a hit has taken.
-struct Claim<K> {
-    start: usize,
-    end: usize,
-    wrong: usize,
-    key: K,
-}
-
-impl<K: PartialEq> Claim<K> {
+impl<K: PartialEq> Hit<'_, K> {
     /// Several keys may share a word, each counting it once; otherwise no character counts twice.
     fn leaves_room_for(&self, other: &Self) -> bool {
         let apart = self.end <= other.start || other.end <= self.start;
-        let shared = (self.start, self.end, self.wrong) == (other.start, other.end, other.wrong);
+        let shared = (self.start, self.end, self.agreement) == (other.start, other.end, other.agreement);
         apart || (shared && self.key != other.key)
     }
 }
 
-/// Scores every key by its words in `text`: longest first, so that a word within a longer one that was found adds nothing.
+/// Weight of a character, by how it was heard; a word agrees as much as its characters together.
+const fn weight(likeness: Likeness) -> u32 {
+    match likeness {
+        Likeness::Same => 4,
+        Likeness::SameSound => 3,
+        Likeness::NearSound => 2,
+        Likeness::None => 0,
+    }
+}
+
+/// How well a part of the text agrees with a word of the same length; `None` where it does not. At most `allowed`
+/// characters may be quite wrong; the others must on average sound the same; and one at least must be right, without
+/// which any four syllables would resemble some word.
+fn agreement(part: &[Sound], word: &[Sound], allowed: usize) -> Option<u32> {
+    let heard: Vec<Likeness> = part.iter().zip(word).map(|(heard, meant)| heard.likeness(meant)).collect();
+    let count = |likeness| heard.iter().filter(|l| **l == likeness).count();
+    let wrong = count(Likeness::None);
+    let total: u32 = heard.iter().copied().map(weight).sum();
+    let alike = u32::try_from(word.len() - wrong).ok()?;
+    let agrees = wrong <= allowed && count(Likeness::Same) > 0 && total >= alike * weight(Likeness::SameSound);
+    agrees.then_some(total)
+}
+
+/// Scores every key by its words in `text`: the best agreement first, so that a word within a longer one that was found
+/// adds nothing, and 高龙潭 as said is no misheard 高龙村.
 fn rank<K: Copy + Ord>(text: &str, lexicon: &[Entry<'_, K>]) -> Vec<Candidate<K>> {
-    let text: Vec<char> = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    let text = Sound::of_words(text);
     let mut hits = Vec::new();
     for Entry { key, word, fuzzy_from } in lexicon {
-        let wanted: Vec<char> = word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-        if wanted.is_empty() {
+        let meant = Sound::of_words(word);
+        if meant.is_empty() {
             continue;
         }
-        let allowed = usize::from(wanted.len() >= *fuzzy_from);
-        for (start, part) in text.windows(wanted.len()).enumerate() {
-            let wrong = part.iter().zip(&wanted).filter(|(a, b)| a != b).count();
-            if wrong <= allowed {
-                hits.push(Hit { start, end: start + wanted.len(), wrong, key: *key, word });
+        let allowed = usize::from(meant.len() >= *fuzzy_from);
+        for (start, part) in text.windows(meant.len()).enumerate() {
+            if let Some(agreement) = agreement(part, &meant, allowed) {
+                hits.push(Hit { start, end: start + meant.len(), agreement, key: *key, word });
             }
         }
     }
-    // What is certain is claimed before what is nearly so: 高龙潭 as said is no misheard 高龙村.
-    hits.sort_by_key(|h| (h.wrong, std::cmp::Reverse(h.end - h.start), h.start, h.key));
+    hits.sort_by_key(|h| (Reverse(h.agreement), h.end - h.start, h.start, h.key));
 
-    let mut claims: Vec<Claim<K>> = Vec::new();
+    let mut taken: Vec<Hit<'_, K>> = Vec::new();
     let mut found: BTreeMap<K, Candidate<K>> = BTreeMap::new();
     for hit in hits {
-        let claim = Claim { start: hit.start, end: hit.end, wrong: hit.wrong, key: hit.key };
-        if !claims.iter().all(|c| c.leaves_room_for(&claim)) {
+        if !taken.iter().all(|t| t.leaves_room_for(&hit)) {
             continue;
         }
         let entry = found.entry(hit.key).or_insert_with(|| Candidate { key: hit.key, score: 0, matched: Vec::new() });
-        let right = u32::try_from(hit.end - hit.start - hit.wrong).unwrap_or(u32::MAX);
-        entry.score = entry.score.saturating_add(right.saturating_mul(right));
+        entry.score = entry.score.saturating_add(hit.agreement.saturating_mul(hit.agreement));
         entry.matched.push(hit.word.to_owned());
-        claims.push(claim);
+        taken.push(hit);
     }
     let mut ranked: Vec<_> = found.into_values().collect();
-    ranked.sort_by_key(|c| (std::cmp::Reverse(c.score), c.key));
+    ranked.sort_by_key(|c| (Reverse(c.score), c.key));
     ranked
 }
 
@@ -219,8 +241,20 @@ mod tests {
         window("今天天气真好", None);
         window("我想问一下医保怎么办", Some(2));
         window("我想问一下", Some(8));
+        window("我想文一下", None);
         window("我去公司上班", None); // Not 开公司.
         window("", None);
+    }
+
+    #[test]
+    fn a_word_is_found_by_its_sound() {
+        window("高零今天怎么申请", Some(7)); // 高龄津贴.
+        window("想办残级证", Some(5)); // 残疾证.
+        window("以保怎么报", Some(2)); // 医保.
+        window("生意登记", Some(3)); // 生育, as Yunnan says it.
+        // Two syllables of a dialect, or four without one right character, are anybody's.
+        window("泥宝", None); // 低保.
+        window("经田很高兴", None);
     }
 
     #[test]
@@ -235,7 +269,8 @@ mod tests {
         village("我们住在高龙潭社区", Some("高龙潭社区"));
         village("我们住在高龙潭", Some("高龙潭社区"));
         village("我们住在高隆潭", Some("高龙潭社区"));
-        village("我们住在高隆谭", None);
+        village("我们住在高隆谭", Some("高龙潭社区")); // By its sound.
+        village("我们住在高雄山", None);
         village("我住泷水塘村", Some("泷水塘社区"));
         village("我家在大云社区", Some("大营社区"));
         // Of two characters both must be right, and the ending counts little.
@@ -250,8 +285,9 @@ mod tests {
         let ranked = district.match_villages("我家在高龙坝");
         let names: Vec<_> = ranked.iter().map(|c| district.organisations[&c.key].name.as_str()).collect();
         assert_eq!(names, ["高龙坝社区"]);
-        // Misheard in the same place, both are possible.
-        assert_eq!(district.match_villages("我家在高龙谈").len(), 2);
+        // What sounds the same is nearer than what does not; where nothing does, both are possible.
+        assert_eq!(district.match_villages("我家在高龙谈").len(), 1);
+        assert_eq!(district.match_villages("我家在高龙山").len(), 2);
     }
 
     #[test]

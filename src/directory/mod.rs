@@ -10,6 +10,9 @@ mod calendar;
 pub(crate) mod example;
 mod matching;
 mod owner;
+#[cfg(test)]
+mod requests;
+mod sound;
 
 pub use calendar::{Calendar, Hours, Opening};
 pub use matching::Candidate;
