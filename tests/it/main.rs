@@ -1,6 +1,14 @@
 //! The gateway from outside: real sockets on 127.0.0.1, one file a behaviour.
 
+mod cli;
+mod crash;
+mod drain;
+mod hotline;
+mod keys;
 mod layering;
+mod lines;
+mod outage;
+mod privacy;
 mod sip_calls;
 mod sip_front;
 mod sip_tls;

@@ -1,21 +1,33 @@
 //! A gateway of one's own: the real binary as a child process, with its own folder, ports and private database.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use super::browser::Browser;
+use super::heard::Heard;
 
 /// Longest start, on a machine that runs other tests beside.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// RTP ports for each gateway, so that several run side by side.
 const PORTS_EACH: u16 = 200;
+
+/// Gateways that run at once: each costs memory and a share of the machine, and a starved one proves nothing.
+const AT_ONCE: usize = 2;
+
+/// Where the audio ports of the first gateway begin.
+const FIRST_PORT: u16 = 26_000;
 
 /// A gateway, and what is needed to ring it and to ask it. Dropping it ends the process and removes its folder.
 pub struct Gateway {
@@ -27,27 +39,52 @@ pub struct Gateway {
     pub web: SocketAddr,
     token: Option<String>,
     extra: Vec<(String, String)>,
+    _permit: Permit,
+}
+
+/// What a telephone reported, and its recording.
+pub struct Call {
+    /// The JSON object that it printed.
+    pub report: Value,
+    /// What was heard; `None` where nobody answered.
+    pub heard: Option<Heard>,
+}
+
+impl Call {
+    /// What an answered call heard.
+    #[track_caller]
+    pub fn heard(&self) -> &Heard {
+        self.heard.as_ref().unwrap_or_else(|| panic!("the call was not answered: {}", self.report))
+    }
 }
 
 impl Gateway {
-    /// One that is ready to answer.
+    /// One that is ready to answer, and led by keys: recognition is off.
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
+    /// One that listens.
+    pub fn start_listening() -> Self {
+        Self::start_with(&[("MINXIN_SPEECH__THREADS", "1")])
+    }
+
     /// One with keys of its configuration set as environment variables.
     pub fn start_with(variables: &[(&str, &str)]) -> Self {
-        let dir = TempDir::new().expect("a temporary folder");
+        let permit = Permit::take();
+        let dir = TempDir::with_prefix("minxin-it-").expect("a temporary folder");
+        // The database does not run as root, and has to get in.
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o711)).expect("permissions");
         let mut gateway = Self {
             dir,
             child: None,
             sip: free_port(),
             web: free_port(),
             token: None,
+            _permit: permit,
             extra: variables.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
         };
         gateway.write_config();
-        gateway.must(&["db", "seed"]);
         gateway.run();
         gateway
     }
@@ -80,8 +117,7 @@ impl Gateway {
 
     /// Tells the process to stop (SIGTERM).
     pub fn terminate(&self) {
-        let pid = self.child.as_ref().expect("a running gateway").id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
+        signal(self.child.as_ref().expect("a running gateway").id(), Signal::TERM);
     }
 
     /// Waits for the end of the process, and says its exit code.
@@ -89,16 +125,26 @@ impl Gateway {
         self.child.take().expect("a running gateway").wait().expect("its end").code()
     }
 
-    /// Rings `number` with the test telephone and these arguments; answers with what it reports.
-    pub fn ring(&self, number: &str, args: &[&str]) -> Value {
-        let output = self.phone(number, args).output().expect("the telephone runs");
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}\n{}", self.log()))
+    /// Rings `number` with the test telephone and these arguments, to the call's end.
+    pub fn ring(&self, number: &str, args: &[&str]) -> Call {
+        self.dial(number, args).hang_up()
+    }
+
+    /// Rings `number` and returns while the call goes on.
+    pub fn dial(&self, number: &str, args: &[&str]) -> Telephone {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let recording = self.dir().join(format!("heard-{}.wav", NEXT.fetch_add(1, Ordering::Relaxed)));
+        let mut command = self.phone(number, args);
+        command.arg("--record").arg(&recording).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Telephone { child: command.spawn().expect("the telephone runs"), recording }
     }
 
     /// The test telephone, ready to ring `number`.
     pub fn phone(&self, number: &str, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_minxin"));
-        command.arg("call").arg(format!("sip:{number}@{}", self.sip)).args(args).arg("--json");
+        // What stands before a semicolon is the number, what follows belongs to the URI.
+        let (user, parameters) = number.split_once(';').map_or((number, String::new()), |(u, p)| (u, format!(";{p}")));
+        command.arg("call").arg(format!("sip:{user}@{}{parameters}", self.sip)).args(args).arg("--json");
         command
     }
 
@@ -129,6 +175,13 @@ impl Gateway {
         body
     }
 
+    /// A browser in which an administrator is logged in.
+    pub fn log_in(&mut self) -> Browser {
+        self.token(); // Adds the user.
+        let link = self.must(&["user", "link", "tester"]);
+        Browser::log_in(self.web, link.trim())
+    }
+
     /// The status of a page without a login.
     pub fn status(&self, path: &str) -> u16 {
         http(&format!("http://{}{path}", self.web), None).0
@@ -154,6 +207,15 @@ impl Gateway {
     /// Everything it wrote to its log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// The process id of its private database, and those of the database's own processes.
+    pub fn database(&self) -> Vec<u32> {
+        let file = self.dir().join("data/pg/data/postmaster.pid");
+        let text = fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        let postmaster: u32 = text.lines().next().and_then(|l| l.parse().ok()).expect("a process id");
+        let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap_or_default();
+        std::iter::once(postmaster).chain(children.split_whitespace().filter_map(|p| p.parse().ok())).collect()
     }
 
     /// Its folder.
@@ -182,14 +244,14 @@ impl Gateway {
 
     fn write_config(&self) {
         static NEXT: AtomicU16 = AtomicU16::new(0);
-        let first = 30_000 + PORTS_EACH * (NEXT.fetch_add(1, Ordering::Relaxed) % 100);
+        let first = FIRST_PORT + PORTS_EACH * (NEXT.fetch_add(1, Ordering::Relaxed) % 64);
         let root = env!("CARGO_MANIFEST_DIR");
         let text = format!(
             "home = {root:?}\ndata_dir = {data:?}\n\
              [sip]\nudp = \"{sip}\"\ntcp = \"{sip}\"\ntrusted = [\"127.0.0.0/8\"]\n\
              [[lines]]\nname = \"民心热线\"\nnumbers = [\"12345\"]\nflow = \"hotline\"\n\
              [[lines]]\nname = \"党员服务热线\"\nnumbers = [\"12371\"]\nflow = \"party\"\n\
-             [media]\nports = [{first}, {last}]\n[web]\nlisten = \"{web}\"\n[speech]\nmodel = {model:?}\nthreads = 1\n",
+             [media]\nports = [{first}, {last}]\n[web]\nlisten = \"{web}\"\n[speech]\nmodel = {model:?}\nthreads = 0\n",
             data = self.dir.path().join("data"),
             sip = self.sip,
             web = self.web,
@@ -204,7 +266,7 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             // Let it stop its database; a test that failed must not leave one running.
-            let _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+            signal(child.id(), Signal::TERM);
             let until = Instant::now() + Duration::from_secs(10);
             while Instant::now() < until && matches!(child.try_wait(), Ok(None)) {
                 thread::sleep(Duration::from_millis(20));
@@ -212,6 +274,49 @@ impl Drop for Gateway {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+/// A telephone in a call.
+pub struct Telephone {
+    child: Child,
+    recording: PathBuf,
+}
+
+impl Telephone {
+    /// Waits for the call's end, as its arguments or the gateway decide.
+    pub fn hang_up(self) -> Call {
+        let output = self.child.wait_with_output().expect("the telephone's report");
+        let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"));
+        Call { report, heard: self.recording.is_file().then(|| Heard::read(&self.recording)) }
+    }
+}
+
+/// The right to run a gateway.
+struct Permit;
+
+static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+impl Permit {
+    fn take() -> Self {
+        let running = RUNNING.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = RUNNING.1.wait_while(running, |n| *n >= AT_ONCE).unwrap_or_else(PoisonError::into_inner);
+        *running += 1;
+        Self
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        *RUNNING.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        RUNNING.1.notify_one();
+    }
+}
+
+/// Signals a process; one that is gone is no fault.
+pub fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
     }
 }
 

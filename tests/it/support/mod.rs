@@ -1,7 +1,9 @@
 //! What the tests of the whole system share.
 
+pub mod browser;
 pub mod gateway;
 pub mod heard;
+pub mod script;
 pub(crate) mod sip;
 pub(crate) mod tls;
 
