@@ -2,8 +2,9 @@
 //!
 //! The description's own address always wins and is taken at its first packet. Another source is considered only where
 //! the peer may sit behind a translator: the same host under another port, or a description with a private address
-//! (RFC 1918, RFC 6598). It must then come soon after the offer and send [`RUN`] packets of one source in a row. After
-//! that nothing changes until the next offer; everybody else is ignored.
+//! (RFC 1918, RFC 6598); or where it is a telephone on this very machine, which may describe any of the machine's
+//! addresses and then send from loopback. It must then come soon after the offer and send [`RUN`] packets of one source
+//! in a row. After that nothing changes until the next offer; everybody else is ignored.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -111,7 +112,7 @@ impl Latch {
     }
 
     fn may_be_translated(&self, source: SocketAddr) -> bool {
-        source.ip() == self.described.ip() || is_private(self.described.ip())
+        source.ip() == self.described.ip() || is_private(self.described.ip()) || source.ip().is_loopback()
     }
 }
 
@@ -189,6 +190,13 @@ mod tests {
         let mut expected = vec![Candidate, Candidate, Candidate, Candidate, Latched];
         expected.extend([Foreign; 5]);
         check("10.0.0.7:4000", &packets, &expected, STRANGER);
+    }
+
+    #[test]
+    fn a_telephone_on_this_machine_may_describe_another_of_its_addresses() {
+        let near = "127.0.0.1:4000";
+        let packets: Vec<_> = (0..6).map(|n| (near, n, 0)).collect();
+        check(PUBLIC, &packets, &[Candidate, Candidate, Candidate, Candidate, Latched, Accept], near);
     }
 
     #[test]
