@@ -110,6 +110,9 @@ impl Leg {
                         tape.set_codec(codec);
                     }
                 }
+                if !before.stream.direction.receives() {
+                    self.receiver.resumed();
+                }
                 before.latch.reopen(stream.remote_rtp, now)
             }
             None => Latch::new(stream.remote_rtp, now),

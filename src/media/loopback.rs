@@ -194,6 +194,20 @@ async fn a_held_stream_is_silent_in_both_directions() {
     assert!(quality.first_audio_sent.is_some_and(|after| after < Duration::from_millis(100)), "{quality:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_during_a_hold_is_not_lost() {
+    let engine = engine();
+    let us = engine.open(CallId::fresh()).expect("a session");
+    let caller = engine.open(CallId::fresh()).expect("a session");
+    caller.connect(stream(us.local_rtp())).expect("connected");
+    for direction in [Direction::SendRecv, Direction::Inactive, Direction::SendRecv] {
+        us.connect(Stream { direction, ..stream(caller.local_rtp()) }).expect("connected");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let quality = us.close().await.quality.expect("figures");
+    assert!((10..=40).contains(&quality.packets_received) && quality.lost == 0, "{quality:?}");
+}
+
 /// A line between `to` and whoever sends to it: loses and delays packets as the seed wants.
 fn bad_line(
     seed: u64,

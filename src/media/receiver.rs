@@ -78,6 +78,12 @@ impl Receiver {
         }
     }
 
+    /// Takes packets in again: what came while it took none was not lost.
+    pub fn resumed(&mut self) {
+        self.reception.new_source();
+        self.jitter.restart();
+    }
+
     /// The next 20 ms of the peer's audio, due `at` after the opening, while we send at `sent_level` dBov. Returns by how
     /// many samples it lags the fastest packets.
     pub fn frame(

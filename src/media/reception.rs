@@ -62,13 +62,14 @@ impl Reception {
         order
     }
 
-    /// Forgets the present source's numbering; totals stay (a new SSRC).
+    /// Forgets the present source's numbering; totals stay (a new SSRC, or the old one after a hold).
     pub fn new_source(&mut self) {
         self.lost_before = self.lost();
         self.started = false;
         self.restart = None;
         self.transit = None;
         self.received_here = 0;
+        self.reported = (0, 0);
     }
 
     /// Packets received, duplicates left out.
@@ -215,6 +216,11 @@ mod tests {
             reception.packet(SeqNo(number), Timestamp(0), 0);
         }
         assert_eq!(reception.fraction_lost(), 0);
+        reception.new_source();
+        for number in [70, 72] {
+            reception.packet(SeqNo(number), Timestamp(0), 0);
+        }
+        assert_eq!(reception.fraction_lost(), 85); // One of three.
     }
 
     #[test]
