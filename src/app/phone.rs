@@ -59,7 +59,7 @@ pub struct Phone {
 pub enum Answer {
     /// It was refused.
     Refused {
-        /// The final status; 408 when nobody answered, 503 when nobody could be reached.
+        /// The final status; 408 when nobody answered, 503 when nobody could be reached (RFC 3261 §8.1.3.1).
         status: u16,
         /// When it came, after the INVITE.
         after: Duration,
@@ -130,9 +130,8 @@ impl Phone {
         let answer = match endpoint.call(call).await {
             Ok(dialog) => Answer::Talked(Box::new(self.talk(dialog, media, began).await?)),
             Err(SipError::Refused { status, .. }) => Answer::Refused { status, after: began.elapsed() },
-            // RFC 3261 §8.1.3.1: a transport that fails counts as a 503.
-            Err(SipError::Connect { .. }) => Answer::Refused { status: 503, after: began.elapsed() },
             Err(SipError::NoAnswer) => Answer::Refused { status: 408, after: began.elapsed() },
+            Err(SipError::Connect { .. }) => Answer::Refused { status: 503, after: began.elapsed() },
             Err(other) => return Err(other.into()),
         };
         endpoint.shutdown().await;

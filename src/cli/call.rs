@@ -52,7 +52,7 @@ pub(super) struct Args {
 /// What the test telephone has to tell, in the order in which it is printed.
 #[derive(Debug, Serialize)]
 struct Report {
-    /// The final status of the INVITE.
+    /// The final status of the INVITE; 408 when nobody answered, 503 when nobody could be reached.
     status: u16,
     /// From INVITE to its final answer.
     setup_ms: Option<f64>,
@@ -60,8 +60,8 @@ struct Report {
     first_audio_ms: Option<f64>,
     /// From the answer to the end.
     duration_ms: i64,
-    /// Who ended it: `us`, `peer`.
-    ended_by: &'static str,
+    /// Who ended it: `us`, `peer`; null where it never began.
+    ended_by: Option<&'static str>,
     codec: Option<&'static str>,
     packets_sent: u64,
     packets_received: u64,
@@ -98,7 +98,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             setup_ms: Some(after.as_secs_f64() * 1e3),
             first_audio_ms: None,
             duration_ms: 0,
-            ended_by: "peer",
+            ended_by: None,
             codec: None,
             packets_sent: 0,
             packets_received: 0,
@@ -111,7 +111,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             setup_ms: Some(talk.setup.as_secs_f64() * 1e3),
             first_audio_ms: talk.first_audio.map(|d| d.as_secs_f64() * 1e3),
             duration_ms: crate::units::millis(talk.duration),
-            ended_by: if talk.ended_by_peer { "peer" } else { "us" },
+            ended_by: Some(if talk.ended_by_peer { "peer" } else { "us" }),
             codec: Some(talk.codec.name()),
             packets_sent: talk.quality.packets_sent,
             packets_received: talk.quality.packets_received,
@@ -130,9 +130,16 @@ fn print(report: &Report, json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     let millis = |ms: Option<f64>| ms.map_or("-".into(), |ms| format!("{ms:.1} ms"));
-    println!("answer        {} after {}", report.status, millis(report.setup_ms));
+    let verdict = match report.status {
+        200 => "answered",
+        408 => "nobody answered",
+        503 => "nobody can take it",
+        _ => "refused",
+    };
+    println!("answer        {} ({verdict}) after {}", report.status, millis(report.setup_ms));
+    let Some(ended_by) = report.ended_by else { return Ok(()) };
     println!("first audio   {} after the answer", millis(report.first_audio_ms));
-    println!("duration      {:.2} s, ended by {}", report.duration_ms as f64 / 1e3, report.ended_by);
+    println!("duration      {:.2} s, ended by {ended_by}", report.duration_ms as f64 / 1e3);
     println!("codec         {}", report.codec.unwrap_or("-"));
     println!(
         "packets       {} sent, {} received, {} lost, jitter {:.2} ms",
