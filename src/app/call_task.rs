@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::shared::{Drain, Shared};
 use super::spoken::Spoken;
@@ -24,12 +24,16 @@ use crate::speech::{self, SpeechError};
 use crate::store::records::{self, CallAnswered, CallEnded, CallEvent, CallStarted};
 use crate::store::{Record, Store};
 use crate::units::millis;
+use crate::web::live::Level;
 
 /// The folder of recordings, below the data directory.
 pub(super) const RECORDINGS: &str = "recordings";
 
 /// Retry-After of a call that finds no free port, in seconds.
 const NO_PORT_RETRY_S: u32 = 10;
+
+/// How often the live board learns how loud a call is.
+const LEVELS_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a call's last case may take to become durable after the caller hung up, before it is left to itself.
 const LAST_CASE_WAIT: Duration = Duration::from_secs(30);
@@ -122,6 +126,7 @@ struct Conversation {
     notes: Vec<CallEvent>,
     next_note: i32,
     spoken: Spoken,
+    metering: Interval,
     drain: watch::Receiver<Drain>,
     end: Option<EndReason>,
 }
@@ -129,6 +134,8 @@ struct Conversation {
 impl Conversation {
     fn new(shared: Arc<Shared>, id: CallId, call: Call, dialog: Dialog, media: MediaSession, flow: String) -> Self {
         let drain = shared.drain.subscribe();
+        let mut metering = interval(LEVELS_EVERY);
+        metering.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             shared,
             id,
@@ -142,6 +149,7 @@ impl Conversation {
             notes: Vec::new(),
             next_note: 0,
             spoken: Spoken::default(),
+            metering,
             drain,
             end: None,
         }
@@ -191,6 +199,10 @@ impl Conversation {
                 }
             },
             Ok(()) = self.drain.changed() => (*self.drain.borrow() == Drain::Goodbye).then_some(Input::Drain),
+            _ = self.metering.tick() => {
+                self.meter();
+                None
+            }
             () = sleep_until(at), if deadline.is_some() => Some(Input::Timeout),
         }
     }
@@ -239,6 +251,13 @@ impl Conversation {
                 None
             }
         }
+    }
+
+    /// Shows on the live board how loud both sides are.
+    fn meter(&self) {
+        let levels = self.media.levels();
+        let level = Level { caller_dbov: levels.received_dbov, gateway_dbov: levels.sent_dbov };
+        self.shared.board.level(self.id, level);
     }
 
     /// Tells the engine what signalling agreed on.

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::ear::Ear;
 use super::error::MediaError;
 use super::leg::Leg;
+use super::meter::Meter;
 use super::ports::PortPool;
 use super::pump::Pump;
 use super::recorder::{self, Source, Starts, Writer};
@@ -111,6 +112,7 @@ impl Engine {
         let shared = Arc::new(SessionShared {
             serial,
             closing: AtomicBool::new(false),
+            meter: Meter::default(),
             events: Mutex::new(Some(events)),
             ear: Mutex::new(Ear::default()),
             ear_grew: Notify::new(),

@@ -238,6 +238,12 @@ impl Leg {
         self.untold.is_none()
     }
 
+    /// The levels of the last frame received and of the last one sent, in dBov.
+    pub fn levels(&self) -> (f32, f32) {
+        let receives = self.link.as_ref().is_some_and(|link| link.stream.direction.receives());
+        (if receives { self.receiver.level() } else { SILENT }, self.sent_level)
+    }
+
     /// The call in figures.
     pub fn figures(&mut self) -> CallQuality {
         let counters = self.receiver.counters();

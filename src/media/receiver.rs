@@ -154,6 +154,11 @@ impl Receiver {
         self.jitter.counters()
     }
 
+    /// The level of the last 10 ms, in dBov.
+    pub fn level(&self) -> f32 {
+        self.vad.level()
+    }
+
     /// The jitter buffer's wait, in samples.
     pub fn target(&self) -> i32 {
         self.jitter.target()

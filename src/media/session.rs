@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::clip::Clip;
 use super::error::MediaError;
 use super::event::{MediaEvent, PlayId};
+use super::meter::Levels;
 use super::quality::CallQuality;
 use super::receiver::samples;
 use super::recorder::{Recording, RecordingSummary, Start, Starts};
@@ -159,6 +160,11 @@ impl MediaSession {
         // Late audio is cut off rather than waited for: the caller is waiting for an answer.
         let _ = timeout(UTTERANCE_WAIT, complete).await;
         lock(&self.shared.ear).cut(from, to)
+    }
+
+    /// How loud both sides were since the last question, at their loudest.
+    pub fn levels(&self) -> Levels {
+        self.shared.meter.take()
     }
 
     /// The next event; `None` once the engine has ended the session.

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::ear::Ear;
 use super::error::MediaError;
 use super::event::MediaEvent;
+use super::meter::Meter;
 use super::quality::CallQuality;
 use super::stats::ThreadStats;
 use super::wake::Wake;
@@ -47,6 +48,8 @@ pub struct SessionShared {
     pub serial: u64,
     /// Set once the session is to end; the thread looks at every tick, so no full ring can keep a session alive.
     pub closing: AtomicBool,
+    /// How loud it is.
+    pub meter: Meter,
     /// Events to the session; gone once the thread has let the call go.
     pub events: Mutex<Option<mpsc::Sender<MediaEvent>>>,
     /// The caller's recent audio.
@@ -114,6 +117,7 @@ mod tests {
         Arc::new(SessionShared {
             serial,
             closing: AtomicBool::new(false),
+            meter: Meter::default(),
             events: Mutex::new(None),
             ear: Mutex::new(Ear::default()),
             ear_grew: Notify::new(),

@@ -67,6 +67,8 @@ pub struct Vad {
     speaking: bool,
     /// Cells since the last active one.
     quiet_for: u32,
+    /// Level of the last cell, in dBov.
+    last: f32,
     sent: f32,
     sent_for: u32,
 }
@@ -83,6 +85,7 @@ impl Default for Vad {
             active: 0,
             speaking: false,
             quiet_for: 0,
+            last: SILENT,
             sent: SILENT,
             sent_for: 0,
         }
@@ -103,6 +106,7 @@ impl Vad {
     /// Takes in the next cell that we heard, and its level.
     pub fn heard(&mut self, cell: &[i16; CELL]) -> Option<Activity> {
         let level = level(cell);
+        self.last = level;
         self.learn_floor(level);
         let margin = if self.speaking { MARGIN - HYSTERESIS } else { MARGIN };
         let threshold = (self.floor + margin).max(LEAST_SPEECH).max(self.sent - ECHO_LOSS);
@@ -119,6 +123,11 @@ impl Vad {
             return Some(Activity::Ended { ago: self.quiet_for });
         }
         None
+    }
+
+    /// The level of the last cell, in dBov.
+    pub fn level(&self) -> f32 {
+        self.last
     }
 
     /// Whether a talkspurt is on, hangover included.

@@ -313,6 +313,8 @@ impl Worker {
         let Call { ports, leg, shared, .. } = call.as_mut();
         let mut outlet = Outbox { ports, slot, serial: shared.serial, post: &mut self.post };
         leg.tick(due, now, &mut outlet);
+        let (received, sent) = leg.levels();
+        shared.meter.note(received, sent);
         true
     }
 

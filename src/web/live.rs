@@ -35,21 +35,22 @@ pub struct LiveCall {
     pub state: String,
     /// The last words heard.
     pub caption: String,
-    /// The engine's last figures.
+    /// How loud it is.
     pub level: Level,
 }
 
-/// What the audio engine says of a call in progress, about once a second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+/// How loud a call in progress is, told by the audio engine about once a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Level {
     /// The caller's level in dBov (0 is full scale; -127 is silence).
-    pub caller_dbov: f32,
+    pub caller_dbov: i8,
     /// Our own level in dBov.
-    pub gateway_dbov: f32,
-    /// Packets lost so far, in per cent of those expected.
-    pub lost_percent: f32,
-    /// Interarrival jitter in milliseconds (RFC 3550 §6.4.1).
-    pub jitter_ms: f32,
+    pub gateway_dbov: i8,
+}
+
+impl Level {
+    /// Nothing is heard from either side.
+    pub const SILENT: Self = Self { caller_dbov: -127, gateway_dbov: -127 };
 }
 
 /// One thing that a page learns.
@@ -140,7 +141,7 @@ impl Board {
             started_at: at,
             state: String::new(),
             caption: String::new(),
-            level: Level::default(),
+            level: Level::SILENT,
         };
         inner.calls.insert(id, call.clone());
         self.tell(&mut inner, News::Call(call));
