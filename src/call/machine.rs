@@ -163,6 +163,7 @@ impl Call {
     fn play_notice(&mut self, tries: u8, m: &mut Moment) {
         let play = self.next_play();
         self.phase = Phase::Notice { play, tries };
+        self.note_prompts(&self.profile.flow.notice, false, m);
         m.actions.push(Action::Play { id: play, prompts: self.profile.flow.notice.clone(), slow: false });
     }
 

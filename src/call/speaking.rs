@@ -109,13 +109,19 @@ impl Call {
         let Some(run) = rest.pop_front() else { return self.settle(then, m) };
         let play = self.next_play();
         let slow = self.dialogue.slow();
-        let ids: Vec<_> = run.prompts.iter().map(PromptId::as_str).collect();
-        self.note(EventKind::Prompt, json!({ "prompts": ids, "slow": slow }), m);
+        self.note_prompts(&run.prompts, slow, m);
         m.actions.push(Action::Play { id: play, prompts: run.prompts, slow });
         self.phase = Phase::Saying(Saying { play, stops: run.stops, rest, then, over: None });
         if let Some(at) = self.talking {
             self.speech_over_prompt(at, m);
         }
+    }
+
+    /// Notes what is said with its words as they are today: a later recording of the same prompt may say others.
+    pub(super) fn note_prompts(&self, prompts: &[PromptId], slow: bool, m: &mut Moment) {
+        let ids: Vec<_> = prompts.iter().map(PromptId::as_str).collect();
+        let text = self.profile.book.text(prompts);
+        self.note(EventKind::Prompt, json!({ "prompts": ids, "text": text, "slow": slow }), m);
     }
 
     /// Prompts gathered into runs that the same things interrupt. What is not in the book is not interruptible by speech.
