@@ -1,4 +1,4 @@
-//! Cases: every change by a person, with its event, in one transaction.
+//! Cases: every change by a person, with its event and its row in the audit trail, in one transaction.
 //!
 //! The database itself refuses a move that is not in `case_moves`, a case without an owner, and a change of state without
 //! an event; what is checked here is only said better here.
@@ -6,8 +6,9 @@
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::types::Json;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
+use super::audit::{self, Deed};
 use super::{Change, Store};
 use crate::cases::{Kind, Origin, State};
 use crate::directory::PostId;
@@ -116,8 +117,7 @@ pub async fn move_case(pool: &PgPool, by: By<'_>, to: State) -> Result<i32, Case
     .execute(&mut *tx)
     .await?;
     add_event(&mut tx, by, "moved", Some((locked.state, to)), json!({})).await?;
-    tx.commit().await?;
-    Ok(by.version + 1)
+    finish(tx, by, "move").await
 }
 
 /// As [`Store::assign_case`], without the announcement.
@@ -135,8 +135,7 @@ pub async fn assign_case(pool: &PgPool, by: By<'_>, to: PostId) -> Result<i32, C
         .execute(&mut *tx)
         .await?;
     add_event(&mut tx, by, "assigned", None, json!({ "from_post": locked.owner.0, "to_post": to.0 })).await?;
-    tx.commit().await?;
-    Ok(by.version + 1)
+    finish(tx, by, "assign").await
 }
 
 /// As [`Store::correct_case`], without the announcement.
@@ -150,8 +149,7 @@ pub async fn correct_case(pool: &PgPool, by: By<'_>, summary: &str) -> Result<i3
         .await?;
     let detail = json!({ "field": "summary", "before": locked.summary, "after": summary });
     add_event(&mut tx, by, "corrected", None, detail).await?;
-    tx.commit().await?;
-    Ok(by.version + 1)
+    finish(tx, by, "correct").await
 }
 
 /// As [`Store::note_case`], without the announcement.
@@ -159,8 +157,7 @@ pub async fn note_case(pool: &PgPool, by: By<'_>) -> Result<i32, CaseError> {
     let mut tx = pool.begin().await?;
     lock(&mut tx, by).await?;
     add_event(&mut tx, by, "noted", None, json!({})).await?;
-    tx.commit().await?;
-    Ok(by.version + 1)
+    finish(tx, by, "note").await
 }
 
 /// A case as it stands, held until the transaction ends.
@@ -186,6 +183,15 @@ async fn lock(tx: &mut PgConnection, by: By<'_>) -> Result<Locked, CaseError> {
         .execute(tx)
         .await?;
     Ok(Locked { state: parse_state(&state)?, owner: PostId(owner), summary })
+}
+
+/// Writes the change into the audit trail and makes all of it durable; returns the new version. The trail comes last:
+/// until the end of the transaction nobody else can append to it.
+async fn finish(mut tx: Transaction<'_, Postgres>, by: By<'_>, action: &str) -> Result<i32, CaseError> {
+    let object = format!("case/{}", by.number);
+    audit::append_in(&mut tx, Deed { actor: by.actor, action, object: &object, reason: by.reason, at: by.at }).await?;
+    tx.commit().await?;
+    Ok(by.version + 1)
 }
 
 /// The next event; the case is locked, so its number is ours.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
+use super::audit::{self, Deed};
 use super::records::Segment;
 use super::{Change, Store};
 use crate::ids::CallId;
@@ -55,7 +56,8 @@ impl Store {
     }
 }
 
-/// As [`Store::correct_segment`], without the announcement; returns the segment's call too.
+/// As [`Store::correct_segment`], without the announcement; returns the segment's call too. The row in the audit trail
+/// belongs to the same transaction.
 pub async fn correct(pool: &PgPool, correction: Correction<'_>) -> Result<(CallId, i32), SegmentError> {
     let Correction { segment, version: seen, text, author, at } = correction;
     let mut tx = pool.begin().await?;
@@ -84,6 +86,10 @@ pub async fn correct(pool: &PgPool, correction: Correction<'_>) -> Result<(CallI
     .bind(at)
     .execute(&mut *tx)
     .await?;
+    let actor: String =
+        sqlx::query_scalar("SELECT name FROM users WHERE id = $1").bind(author).fetch_one(&mut *tx).await?;
+    let object = format!("call/{call}");
+    audit::append_in(&mut tx, Deed { actor: &actor, action: "correct", object: &object, reason: "", at }).await?;
     tx.commit().await?;
     Ok((CallId(call), current + 1))
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
+use super::audit::{self, Deed};
+
 /// Wrong passwords in a row after which the account is locked for a while.
 pub const FAILED_LOGINS_MAX: i16 = 5;
 
@@ -141,8 +143,15 @@ pub async fn set_password(pool: &PgPool, name: &str, password_hash: &str) -> Res
     Ok(())
 }
 
-/// Forbids or allows logging in. Forbidding ends every login session; tokens no longer work.
-pub async fn set_disabled(pool: &PgPool, name: &str, disabled: bool) -> Result<(), UserError> {
+/// Forbids or allows logging in, as `actor` wants it, with its row in the audit trail. Forbidding ends every login
+/// session; tokens no longer work.
+pub async fn set_disabled(
+    pool: &PgPool,
+    name: &str,
+    disabled: bool,
+    actor: &str,
+    at: DateTime<Utc>,
+) -> Result<(), UserError> {
     let mut tx = pool.begin().await?;
     let id: Option<i64> = sqlx::query_scalar("UPDATE users SET disabled = $2 WHERE name = $1 RETURNING id")
         .bind(name)
@@ -154,6 +163,8 @@ pub async fn set_disabled(pool: &PgPool, name: &str, disabled: bool) -> Result<(
         sqlx::query("DELETE FROM login_sessions WHERE user_id = $1").bind(id).execute(&mut *tx).await?;
         sqlx::query("DELETE FROM login_links WHERE user_id = $1").bind(id).execute(&mut *tx).await?;
     }
+    let (action, object) = (if disabled { "disable" } else { "enable" }, format!("user/{name}"));
+    audit::append_in(&mut tx, Deed { actor, action, object: &object, reason: "", at }).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -272,12 +283,12 @@ mod tests {
         assert_eq!(tokens::user(&pool, &token).await.expect("reads").map(|u| u.id), Some(id));
         let session = sessions::create(&pool, id, noon()).await.expect("logs in");
         let link = links::create(&pool, id, LOCKED_FOR, noon()).await.expect("makes");
-        set_disabled(&pool, "li", true).await.expect("disables");
+        set_disabled(&pool, "li", true, "wang", noon()).await.expect("disables");
         assert!(!user(&pool).await.may_log_in(noon()));
         assert_eq!(tokens::user(&pool, &token).await.expect("reads"), None);
         assert_eq!(sessions::touch(&pool, &session.token, noon()).await.expect("reads"), None);
         assert_eq!(links::redeem(&pool, &link, noon()).await.expect("reads"), None);
-        set_disabled(&pool, "li", false).await.expect("enables");
+        set_disabled(&pool, "li", false, "wang", noon()).await.expect("enables");
         assert_eq!(sessions::touch(&pool, &session.token, noon()).await.expect("reads"), None, "ended, not suspended");
         assert_eq!(tokens::revoke_all(&pool, id, noon()).await.expect("revokes"), 1);
         assert_eq!(tokens::user(&pool, &token).await.expect("reads"), None);

@@ -1,12 +1,11 @@
-//! What people change from the pages: handed to the store, which checks versions and moves and keeps the history; then the
-//! audit trail and every open page are told.
+//! What people change from the pages: handed to the store, which checks versions and moves and keeps history and audit
+//! trail; then every open page is told.
 
 use uuid::Uuid;
 
 use super::WebState;
 use super::access::Visitor;
 use super::error::WebError;
-use super::trail;
 use crate::cases::State as CaseState;
 use crate::clock;
 use crate::directory::PostId;
@@ -36,7 +35,8 @@ pub(super) async fn move_case(
     to: CaseState,
 ) -> Result<(), WebError> {
     cases::move_case(&state.pool, by(visitor, case), to).await?;
-    tell(state, visitor, "move", case).await
+    state.live.changed(Change::Case(case.number));
+    Ok(())
 }
 
 /// Gives a case to another post.
@@ -47,7 +47,8 @@ pub(super) async fn assign_case(
     post: PostId,
 ) -> Result<(), WebError> {
     cases::assign_case(&state.pool, by(visitor, case), post).await?;
-    tell(state, visitor, "assign", case).await
+    state.live.changed(Change::Case(case.number));
+    Ok(())
 }
 
 /// Corrects what a case is about.
@@ -58,7 +59,8 @@ pub(super) async fn correct_case(
     summary: &str,
 ) -> Result<(), WebError> {
     cases::correct_case(&state.pool, by(visitor, case), summary).await?;
-    tell(state, visitor, "correct", case).await
+    state.live.changed(Change::Case(case.number));
+    Ok(())
 }
 
 /// Corrects the text of one segment of a transcript.
@@ -73,7 +75,7 @@ pub(super) async fn correct_segment(
     let correction = Correction { segment, version, text, author: visitor.user, at: clock::wall() };
     segments::correct(&state.pool, correction).await?;
     state.live.changed(Change::Call(CallId(call)));
-    trail::append(state, visitor, "correct", &format!("call/{call}"), "").await
+    Ok(())
 }
 
 /// Keeps an account out, or lets it in again.
@@ -84,18 +86,11 @@ pub(super) async fn disable_user(
     disabled: bool,
 ) -> Result<(), WebError> {
     let name = read_office::user_name(&state.pool, user).await?.ok_or(WebError::NotFound)?;
-    users::set_disabled(&state.pool, &name, disabled).await?;
-    let action = if disabled { "disable" } else { "enable" };
-    trail::append(state, visitor, action, &format!("user/{name}"), "").await
+    Ok(users::set_disabled(&state.pool, &name, disabled, &visitor.name, clock::wall()).await?)
 }
 
 fn by<'a>(visitor: &'a Visitor, case: Shown<'a>) -> By<'a> {
     By { number: case.number, version: case.version, actor: &visitor.name, reason: case.reason, at: clock::wall() }
-}
-
-async fn tell(state: &WebState, visitor: &Visitor, action: &str, case: Shown<'_>) -> Result<(), WebError> {
-    state.live.changed(Change::Case(case.number));
-    trail::append(state, visitor, action, &format!("case/{}", case.number), case.reason).await
 }
 
 impl From<CaseError> for WebError {
