@@ -31,7 +31,7 @@ fn numbers_stay_hidden() {
     let mut shown: Vec<(String, String)> = paths.iter().map(|path| (path.clone(), gateway.api(path).to_string())).collect();
     shown.push(("/metrics".to_owned(), gateway.text("/metrics")));
     shown.push(("/readyz".to_owned(), gateway.text("/readyz")));
-    let mut browser = gateway.log_in();
+    let mut browser = gateway.log_in("admin");
     for path in paths.iter().filter(|p| !(p.ends_with("transcript") || *p == "lines" || p.ends_with("json"))).map(|p| format!("/{p}")) {
         shown.push((path.clone(), browser.page(&path)));
     }
@@ -52,7 +52,7 @@ fn numbers_stay_hidden() {
     let whole = gateway.api(&format!("calls/{id}?reveal=test-of-privacy"));
     assert_eq!(whole["caller"], PLANTED[0]);
     gateway.download(&format!("calls/{id}/recording.wav"));
-    let audit = gateway.log_in().page("/audit");
+    let audit = gateway.log_in("auditor").page("/audit");
     for row in ["test-of-privacy", &format!("call/{id}")] {
         assert!(audit.contains(row), "{row} is missing in\n{audit}");
     }

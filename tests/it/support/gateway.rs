@@ -26,6 +26,9 @@ const PORTS_EACH: u16 = 200;
 /// Gateways that run at once: each costs memory and a share of the machine, and a starved one proves nothing.
 const AT_ONCE: usize = 2;
 
+/// What steers the tests themselves.
+const TEST_VARIABLES: [&str; 4] = ["MINXIN_KILLS", "MINXIN_KILL_CALLS", "MINXIN_OUTAGE_S", "MINXIN_MODEL"];
+
 /// Where the audio ports of the first gateway begin.
 const FIRST_PORT: u16 = 26_000;
 
@@ -175,10 +178,9 @@ impl Gateway {
         body
     }
 
-    /// A browser in which an administrator is logged in.
-    pub fn log_in(&mut self) -> Browser {
-        self.token(); // Adds the user.
-        let link = self.must(&["user", "link", "tester"]);
+    /// A browser in which somebody of this role is logged in; once for each role.
+    pub fn log_in(&self, role: &str) -> Browser {
+        let link = self.must(&["user", "add", role, "--role", role]);
         Browser::log_in(self.web, link.trim())
     }
 
@@ -238,6 +240,10 @@ impl Gateway {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_minxin"));
         command.args(args).arg("--config").arg(self.dir.path().join("minxin.toml"));
+        // The gateway takes every variable of its own prefix for a key of its configuration.
+        for of_tests in TEST_VARIABLES {
+            command.env_remove(of_tests);
+        }
         command.envs(self.extra.iter().map(|(k, v)| (k, v)));
         command
     }
