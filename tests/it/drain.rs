@@ -10,7 +10,8 @@ fn a_stop_waits_for_the_last_call() {
     let live = gateway.dial("12345", &["--duration", "12"]);
     up(&mut gateway);
     gateway.terminate();
-    gateway.wait_for("503 at /readyz", Duration::from_secs(5), |gateway| (gateway.status("/readyz") == 503).then_some(()));
+    gateway
+        .wait_for("503 at /readyz", Duration::from_secs(5), |gateway| (gateway.status("/readyz") == 503).then_some(()));
     let late = gateway.ring("12345", &["--duration", "1"]);
     assert_eq!(late.report["status"], 503, "{}", late.report);
 

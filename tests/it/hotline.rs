@@ -1,9 +1,10 @@
 //! The way through the product: somebody rings, says what is wanted, hears a case number; the case is there.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use minxin::app::phone::{Answer, Phone, Step, Talk, read_wav};
+use minxin::clock::monotonic;
 use tokio::sync::mpsc;
 
 use crate::support::gateway::Gateway;
@@ -37,6 +38,8 @@ fn a_caller_says_what_is_wanted_and_hears_a_number() {
     assert_eq!(summary["caller"], masked(1));
     assert_eq!(summary["line"], "民心热线");
     let id = summary["id"].as_str().expect("an id").to_owned();
+    // Shown when something below fails.
+    println!("{:#}", gateway.api(&format!("calls/{id}"))["events"]);
     let transcript = gateway.api(&format!("calls/{id}/transcript"));
 
     let number = summary["case_number"].as_i64().expect("a case");
@@ -72,6 +75,9 @@ fn a_caller_says_what_is_wanted_and_hears_a_number() {
 /// Longest call, on a machine that runs other tests beside.
 const CALL_LIMIT: Duration = Duration::from_secs(150);
 
+/// How long the caller listens before answering: long enough to recognise what is asked.
+const THINKS: Duration = Duration::from_millis(2_500);
+
 /// A caller who answers what is asked: speaks at the menu and where a place is asked for, confirms by key.
 fn talk(gateway: &mut Gateway, recording: &std::path::Path) -> Talk {
     let words = |name: &str| {
@@ -91,8 +97,8 @@ fn talk(gateway: &mut Gateway, recording: &std::path::Path) -> Talk {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(phone.ring()).expect("the telephone works")
     });
-    let (mut seen, until) = (String::new(), Instant::now() + CALL_LIMIT);
-    while !ringing.is_finished() && Instant::now() < until {
+    let (mut seen, until) = (String::new(), monotonic() + CALL_LIMIT);
+    while !ringing.is_finished() && monotonic() < until {
         std::thread::sleep(Duration::from_millis(200));
         let state = state(gateway).unwrap_or_default();
         if state == seen {
@@ -105,7 +111,7 @@ fn talk(gateway: &mut Gateway, recording: &std::path::Path) -> Talk {
             confirms if confirms.starts_with("confirm") => Step::Press("1".into()),
             _ => continue,
         };
-        std::thread::sleep(Duration::from_millis(700));
+        std::thread::sleep(THINKS);
         let _ = does.blocking_send(step);
     }
     drop(does);

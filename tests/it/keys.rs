@@ -27,10 +27,8 @@ fn keys_lead_everywhere() {
         gateway.dial("12345", &[&["--from", &caller(caller_index)], args].concat())
     };
     let message = dial(MESSAGE_CALLER, &["--dtmf", MESSAGE, "--duration", MESSAGE_TOLD_S]);
-    let window = dial(
-        WINDOW_CALLER,
-        &["--dtmf", "6.5:7,36:1,39:1", "--play", &request, "--play", &place, "--duration", "56"],
-    );
+    let window =
+        dial(WINDOW_CALLER, &["--dtmf", "6.5:7,36:1,39:1", "--play", &request, "--play", &place, "--duration", "56"]);
     let slow = dial(SLOW_CALLER, &["--dtmf", "6.5:9", "--duration", "12"]);
     let wrong = dial(WRONG_CALLER, &["--dtmf", "6.5:A,8:B,9.5:C,18:#", "--duration", "34"]);
     let short = dial(SHORT_CALLER, &["--duration", "7"]);
@@ -79,11 +77,7 @@ fn keys_lead_everywhere() {
 }
 
 /// Asks for the progress of a case; what is to be heard goes along.
-fn progress<'a>(
-    gateway: &Gateway,
-    number: i64,
-    prompt: &'a str,
-) -> (crate::support::gateway::Telephone, &'a str) {
+fn progress<'a>(gateway: &Gateway, number: i64, prompt: &'a str) -> (crate::support::gateway::Telephone, &'a str) {
     let keys = format!("6.5:#,8:{number}");
     (gateway.dial("12345", &["--dtmf", &keys, "--duration", "25"]), prompt)
 }
@@ -111,7 +105,8 @@ fn call_of(gateway: &mut Gateway, index: usize) -> Value {
 
 /// The case that this caller's call opened.
 fn case_of(gateway: &mut Gateway, index: usize) -> Value {
-    let number = gateway.wait_for("case", Duration::from_secs(10), |gateway| call_of(gateway, index)["case_number"].as_i64());
+    let number =
+        gateway.wait_for("case", Duration::from_secs(10), |gateway| call_of(gateway, index)["case_number"].as_i64());
     gateway.api(&format!("cases/{number}"))
 }
 

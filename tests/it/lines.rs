@@ -54,7 +54,9 @@ fn full(gateway: &Gateway) -> String {
         assert!(got > 0, "closed after {answer}");
         answer.push_str(&String::from_utf8_lossy(&buffer[..got]));
         // A provisional response comes first, or not.
-        if let Some(at) = answer.find("SIP/2.0 5").or_else(|| answer.find("SIP/2.0 2")).filter(|_| answer.ends_with("\r\n\r\n")) {
+        if let Some(at) =
+            answer.find("SIP/2.0 5").or_else(|| answer.find("SIP/2.0 2")).filter(|_| answer.ends_with("\r\n\r\n"))
+        {
             return answer.split_off(at);
         }
     }

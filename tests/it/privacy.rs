@@ -28,11 +28,16 @@ fn numbers_stay_hidden() {
         let (id, case) = (call["id"].as_str().expect("an id"), &call["case_number"]);
         paths.extend([format!("calls/{id}"), format!("calls/{id}/transcript"), format!("cases/{case}")]);
     }
-    let mut shown: Vec<(String, String)> = paths.iter().map(|path| (path.clone(), gateway.api(path).to_string())).collect();
+    let mut shown: Vec<(String, String)> =
+        paths.iter().map(|path| (path.clone(), gateway.api(path).to_string())).collect();
     shown.push(("/metrics".to_owned(), gateway.text("/metrics")));
     shown.push(("/readyz".to_owned(), gateway.text("/readyz")));
     let mut browser = gateway.log_in("admin");
-    for path in paths.iter().filter(|p| !(p.ends_with("transcript") || *p == "lines" || p.ends_with("json"))).map(|p| format!("/{p}")) {
+    for path in paths
+        .iter()
+        .filter(|p| !(p.ends_with("transcript") || *p == "lines" || p.ends_with("json")))
+        .map(|p| format!("/{p}"))
+    {
         shown.push((path.clone(), browser.page(&path)));
     }
     for list in ["calls", "cases"] {

@@ -24,7 +24,8 @@ impl Browser {
         let path = link.split_once("/login").map(|(_, rest)| format!("/login{rest}")).expect("a login link");
         let form = browser.page(&path);
         let field = |name: &str| {
-            let (_, rest) = form.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{name}: {form}"));
+            let (_, rest) =
+                form.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{name}: {form}"));
             rest.split('"').next().expect("a value").to_owned()
         };
         let body = format!("csrf={}&token={}", field("csrf"), field("token"));

@@ -8,8 +8,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use minxin::clock::monotonic;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -102,11 +103,11 @@ impl Gateway {
             .spawn()
             .expect("the gateway starts");
         self.child = Some(child);
-        let until = Instant::now() + START_LIMIT;
+        let until = monotonic() + START_LIMIT;
         while self.status("/readyz") != 200 {
             let gone = self.child.as_mut().expect("a child").try_wait().expect("its state");
             assert!(gone.is_none(), "the gateway ended with {gone:?}\n{}", self.log());
-            assert!(Instant::now() < until, "not ready after {START_LIMIT:?}\n{}", self.log());
+            assert!(monotonic() < until, "not ready after {START_LIMIT:?}\n{}", self.log());
             thread::sleep(Duration::from_millis(50));
         }
     }
@@ -196,12 +197,12 @@ impl Gateway {
 
     /// Asks `question` until it has an answer; panics after `limit`.
     pub fn wait_for<T>(&mut self, what: &str, limit: Duration, mut question: impl FnMut(&mut Self) -> Option<T>) -> T {
-        let until = Instant::now() + limit;
+        let until = monotonic() + limit;
         loop {
             if let Some(answer) = question(self) {
                 return answer;
             }
-            assert!(Instant::now() < until, "no {what} after {limit:?}\n{}", self.log());
+            assert!(monotonic() < until, "no {what} after {limit:?}\n{}", self.log());
             thread::sleep(Duration::from_millis(100));
         }
     }
@@ -273,8 +274,8 @@ impl Drop for Gateway {
         if let Some(mut child) = self.child.take() {
             // Let it stop its database; a test that failed must not leave one running.
             signal(child.id(), Signal::TERM);
-            let until = Instant::now() + Duration::from_secs(10);
-            while Instant::now() < until && matches!(child.try_wait(), Ok(None)) {
+            let until = monotonic() + Duration::from_secs(10);
+            while monotonic() < until && matches!(child.try_wait(), Ok(None)) {
                 thread::sleep(Duration::from_millis(20));
             }
             let _ = child.kill();
