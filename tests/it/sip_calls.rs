@@ -451,3 +451,53 @@ async fn a_session_is_refreshed_or_given_up() {
     assert_eq!(line.receive().await.method(), Some("BYE"));
     assert_eq!(next(&mut dialog).await, DialogEvent::Ended(EndReason::Expired));
 }
+
+/// P20: a call whose answer nobody confirms is ended after 64*T1 (RFC 3261 §13.3.1.4) and leaves nothing behind.
+#[tokio::test]
+async fn an_answer_without_an_ack_is_given_up() {
+    let (endpoint, mut dialogs) = answering(config()).await;
+    let mut line = Line::udp(&endpoint).await;
+    let mut call = Call::new(&line);
+    line.send(call.request("INVITE", "", Some(OFFER))).await;
+    let (_, mut dialog) = dialogs.recv().await.expect("the call");
+    let mut answers = 0;
+    let bye = loop {
+        let message = line.receive_final().await;
+        match message.status() {
+            Some(status) => {
+                assert_eq!(status, 200);
+                answers += 1;
+            }
+            None => break message,
+        }
+    };
+    assert!(answers > 5, "the 200 was sent {answers} times");
+    assert_eq!(bye.method(), Some("BYE"));
+    line.send(bye.ok("")).await;
+    assert_eq!(next(&mut dialog).await, DialogEvent::Ended(EndReason::NoAck));
+    while endpoint.stats().calls > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// P20: BYE is answered at once, whatever else the call's owner is doing.
+#[tokio::test]
+async fn a_bye_is_answered_without_waiting_for_the_owner() {
+    const CALLS: u32 = 100;
+    let (endpoint, mut dialogs) = answering(config()).await;
+    let mut line = Line::udp(&endpoint).await;
+    let mut spent = Vec::new();
+    for _ in 0..CALLS {
+        let mut call = Call::new(&line);
+        call.establish(&mut line, "").await;
+        // The handle is held and not listened to.
+        let _owner = dialogs.recv().await.expect("the call");
+        let sent = minxin::clock::monotonic();
+        call.hang_up(&mut line).await;
+        spent.push(sent.elapsed());
+    }
+    spent.sort();
+    // Fifty milliseconds are the aim; the bound allows for a machine that runs other tests beside.
+    assert!(spent[spent.len() / 2] < Duration::from_millis(50), "median {:?}", spent[spent.len() / 2]);
+    assert_eq!(endpoint.stats().calls, 0);
+}

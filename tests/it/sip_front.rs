@@ -275,3 +275,48 @@ async fn a_caller_that_asks_for_credentials_gets_none() {
     line.send(bye.ok("").replace("SIP/2.0 200 OK", challenge)).await;
     assert!(line.receive_within(SILENCE).await.is_none(), "the challenge ends the matter");
 }
+
+/// S5: many connections that say nothing, and many that trickle a header without end, cost little and are closed. The
+/// limit on the time that a message may take is longer than a test should last; the limit on their number is not.
+#[tokio::test]
+async fn idle_streams_cost_little_and_leave_room_for_others() {
+    const STREAMS: usize = 1000;
+    let (endpoint, _dialogs) = answering(config()).await;
+    let before = resident_kib();
+    let mut lines = Vec::new();
+    for number in 0..STREAMS {
+        let mut line = Line::tcp(&endpoint).await;
+        if number % 2 == 0 {
+            line.send(format!("OPTIONS sip:a SIP/2.0\r\nX: {}", "x".repeat(4000))).await;
+        }
+        lines.push(line);
+    }
+    let mut line = Line::tcp(&endpoint).await;
+    line.send(Call::new(&line).request("OPTIONS", "", None)).await;
+    assert_eq!(line.receive_final().await.status(), Some(200));
+    // Both ends of every connection are in this process, and other tests beside.
+    let grown = resident_kib().saturating_sub(before);
+    assert!(grown < 64 * 1024, "{grown} KiB for {STREAMS} streams");
+}
+
+/// Messages that are almost all header, as many as come in a second: nothing of them is kept.
+#[tokio::test]
+async fn a_flood_of_huge_headers_is_not_kept() {
+    let (endpoint, _dialogs) = answering(config()).await;
+    let mut line = Line::tcp(&endpoint).await;
+    let before = resident_kib();
+    let filler = format!("X-Filler: {}\r\n", "x".repeat(60_000));
+    for _ in 0..1000 {
+        line.send(Call::new(&line).request("OPTIONS", &filler, None)).await;
+        assert_eq!(line.receive_final().await.status(), Some(200));
+    }
+    let grown = resident_kib().saturating_sub(before);
+    assert!(grown < 64 * 1024, "{grown} KiB after 60 MB of headers");
+}
+
+/// Memory of this process, in KiB.
+fn resident_kib() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
