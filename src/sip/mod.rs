@@ -17,6 +17,8 @@ mod door;
 mod endpoint;
 mod framing;
 mod front;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod incoming;
 mod invite_server;
 mod leg;

@@ -24,6 +24,8 @@ pub mod calls;
 pub mod cases;
 mod database;
 pub mod export;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod jobs;
 pub mod links;
 pub mod numbers;

@@ -15,7 +15,7 @@ use std::thread;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-mod frame;
+pub mod frame;
 mod reader;
 mod segment;
 mod writer;
