@@ -2,12 +2,13 @@
 //!
 //! A channel of a call goes this way: [`talkspurt`] finds where somebody speaks, [`utterance`] cuts and readies it, a
 //! [`recogniser`] (today [`whisper`]) turns it into text, [`guard`] keeps out what nobody said, [`simplified`] and [`numbers`]
-//! give it its form. [`service`] does this on threads of its own, answers before finished calls.
+//! give it its form; [`choice`] understands one word where only a few make sense. [`service`] does this on threads of its own, answers before finished calls.
 //!
 //! Invariants: no audio leaves the machine; silence, tones and noise never reach the model; the same audio gives the same
 //! text; whatever is dropped is counted. Punctuation is Whisper's own, and only for the eye: nothing decides by it.
 
 pub mod bench;
+pub mod choice;
 pub mod guard;
 pub mod level;
 pub mod model;
@@ -36,7 +37,7 @@ const PROMPT: &str = "以下是普通话的句子。";
 /// The same as [`guard`] compares text.
 const PROMPT_BARE: &str = "以下是普通话的句子";
 
-/// What an answer should hold; decides the form of the text, never what was heard.
+/// What an answer should hold: the form of its text, and for a single word what it is compared with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Expect {
     /// Anything.

@@ -19,6 +19,13 @@ pub trait Recogniser {
     /// # Errors
     /// When the engine fails.
     fn recognise(&mut self, pcm_16k: &[f32]) -> Result<Vec<Candidate>, RecogniseError>;
+
+    /// The natural logarithm of the probability that each of `texts`, up to punctuation, is all that was said in the audio last
+    /// recognised; minus infinity where it is hopeless. Cheap beside [`recognise`](Self::recognise), whose work it uses.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn score(&mut self, texts: &[&str]) -> Result<Vec<f32>, RecogniseError>;
 }
 
 /// Why an engine failed.
@@ -30,6 +37,8 @@ pub enum RecogniseError {
     EnglishOnly { path: String },
     #[error("no memory for another recogniser")]
     State(#[source] whisper_rs::WhisperError),
+    #[error("the speech model does not know the language")]
+    Language,
     #[error("recognition failed")]
     Run(#[source] whisper_rs::WhisperError),
 }

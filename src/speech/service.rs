@@ -94,6 +94,7 @@ struct State {
 /// Audio, and who waits for its text.
 struct Job {
     pcm_8k: Vec<i16>,
+    expect: Expect,
     /// `Some` for an answer.
     deadline: Option<Instant>,
     reply: oneshot::Sender<Result<Option<Text>, SpeechError>>,
@@ -147,7 +148,7 @@ impl Speech {
         self.shared.counters.dropped(Rule::NoVoice, found.rejected as u64);
         let mut texts = Vec::new();
         for span in utterances(&pcm_8k, &found.speech) {
-            let answer = self.submit(pcm_8k[span].to_vec(), Some(deadline))?;
+            let answer = self.submit(pcm_8k[span].to_vec(), expect, Some(deadline))?;
             let text = match tokio::time::timeout_at(deadline.into(), answer).await {
                 Ok(text) => text.map_err(|_| SpeechError::ShuttingDown)??,
                 Err(_) => {
@@ -210,7 +211,7 @@ impl Speech {
 
     async fn utterance(&self, pcm: &[i16], span: Span) -> Result<Option<Text>, SpeechError> {
         loop {
-            match self.submit(pcm[span.clone()].to_vec(), None) {
+            match self.submit(pcm[span.clone()].to_vec(), Expect::Free, None) {
                 Ok(reply) => return reply.await.map_err(|_| SpeechError::ShuttingDown)?,
                 Err(SpeechError::Busy) => tokio::time::sleep(PATIENCE).await,
                 Err(error) => return Err(error),
@@ -221,10 +222,11 @@ impl Speech {
     fn submit(
         &self,
         pcm_8k: Vec<i16>,
+        expect: Expect,
         deadline: Option<Instant>,
     ) -> Result<oneshot::Receiver<Result<Option<Text>, SpeechError>>, SpeechError> {
         let (reply, answer) = oneshot::channel();
-        let job = Job { pcm_8k, deadline, reply };
+        let job = Job { pcm_8k, expect, deadline, reply };
         let mut state = self.shared.lock();
         if state.closing {
             return Err(SpeechError::ShuttingDown);
@@ -270,7 +272,7 @@ impl Shared {
             }
             let started = clock::monotonic();
             let mut dropped = |rule| self.counters.dropped(rule, 1);
-            let result = transcriber::transcribe(recogniser, &job.pcm_8k, &mut dropped);
+            let result = transcriber::transcribe(recogniser, &job.pcm_8k, job.expect, &mut dropped);
             let work = clock::monotonic() - started;
             self.counters.update(|s| {
                 s.work += work;

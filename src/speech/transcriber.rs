@@ -1,9 +1,10 @@
 //! From samples to believed text: everything that happens to one utterance, on the thread that owns a recogniser.
 
+use super::choice;
 use super::guard::{self, Rule};
 use super::recogniser::{RecogniseError, Recogniser};
 use super::simplified::simplified;
-use super::{numbers, utterance};
+use super::{Expect, numbers, utterance};
 
 /// Text that passed the guard.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,7 @@ pub(super) struct Text {
 pub(super) fn transcribe(
     recogniser: &mut dyn Recogniser,
     pcm_8k: &[i16],
+    expect: Expect,
     dropped: &mut dyn FnMut(Rule),
 ) -> Result<Option<Text>, RecogniseError> {
     let audio_ms = utterance::millis(pcm_8k.len());
@@ -35,7 +37,21 @@ pub(super) fn transcribe(
             }),
         }
     }
-    Ok(join(kept))
+    let text = join(kept);
+    if audio_ms > choice::ONE_WORD_MS || text.as_ref().is_some_and(|t| choice::fits(expect, &t.text)) {
+        return Ok(text);
+    }
+    Ok(one_word(recogniser, expect)?.or(text))
+}
+
+/// The one of the expected answers that was said.
+fn one_word(recogniser: &mut dyn Recogniser, expect: Expect) -> Result<Option<Text>, RecogniseError> {
+    let choices = choice::choices(expect);
+    if choices.is_empty() {
+        return Ok(None);
+    }
+    let scores = recogniser.score(&choice::wordings(choices))?;
+    Ok(choice::pick(choices, &scores).map(|(text, confidence)| Text { text: text.to_owned(), confidence }))
 }
 
 /// Several texts in a row as one; as sure as its least sure part.

@@ -4,7 +4,9 @@
 //! text, and an error cannot feed on itself. One thread for each utterance, several utterances side by side: that uses the
 //! cores better than several threads on one.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use whisper_rs::{
     FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperSegment, WhisperState,
@@ -25,9 +27,14 @@ const ALL_POSITIONS: usize = 1500;
 const LEAST_POSITIONS: usize = 512;
 const MARGIN_POSITIONS: usize = 128;
 
+/// Beginnings of a text less probable than this, as a natural logarithm, are not followed.
+const HOPELESS: f32 = -10.0;
+
+const LANGUAGE: &str = "zh";
+
 /// A loaded model; shared by all workers.
 pub struct Whisper {
-    context: WhisperContext,
+    context: Arc<WhisperContext>,
 }
 
 impl Whisper {
@@ -42,7 +49,7 @@ impl Whisper {
         let context = WhisperContext::new_with_params(path, WhisperContextParameters::default())
             .map_err(|source| RecogniseError::Load { path: shown(), source })?;
         if context.is_multilingual() {
-            Ok(Self { context })
+            Ok(Self { context: Arc::new(context) })
         } else {
             Err(RecogniseError::EnglishOnly { path: shown() })
         }
@@ -55,24 +62,23 @@ impl Engine for Whisper {
         let unprompted = params();
         let mut prompted = params();
         prompted.set_initial_prompt(PROMPT);
-        Ok(Box::new(Worker { state, prompted, unprompted, first_special: self.context.token_eot() }))
+        Ok(Box::new(Worker { state, context: self.context.clone(), prompted, unprompted }))
     }
 }
 
 /// One thread's state, kept for its lifetime: making one takes 34 MB and 20 ms.
 struct Worker {
     state: WhisperState,
+    context: Arc<WhisperContext>,
     /// Made once, for setting language and prompt leaks their text every time.
     prompted: FullParams<'static, 'static>,
     /// The same without the prompt, after which Whisper at times says nothing at all.
     unprompted: FullParams<'static, 'static>,
-    /// Tokens from here on are no text.
-    first_special: i32,
 }
 
 fn params() -> FullParams<'static, 'static> {
     let mut params = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
-    params.set_language(Some("zh"));
+    params.set_language(Some(LANGUAGE));
     params.set_n_threads(1);
     params.set_temperature(0.0);
     params.set_temperature_inc(0.0);
@@ -93,25 +99,105 @@ fn params() -> FullParams<'static, 'static> {
 
 impl Recogniser for Worker {
     fn recognise(&mut self, pcm_16k: &[f32]) -> Result<Vec<Candidate>, RecogniseError> {
-        let heard = self.run(self.prompted.clone(), pcm_16k)?;
+        let heard = self.run(true, pcm_16k)?;
         if heard.iter().any(|c| c.text.chars().any(char::is_alphanumeric)) {
             return Ok(heard);
         }
-        self.run(self.unprompted.clone(), pcm_16k)
+        self.run(false, pcm_16k)
+    }
+
+    fn score(&mut self, texts: &[&str]) -> Result<Vec<f32>, RecogniseError> {
+        let mut branches = Vec::new();
+        for (place, text) in texts.iter().enumerate() {
+            branches.push((place, self.tokens(text)?));
+        }
+        let mut past = 0;
+        for token in self.start()? {
+            self.step(token, past)?;
+            past += 1;
+        }
+        let mut scores = vec![f32::NEG_INFINITY; texts.len()];
+        let ends = self.ends()?;
+        self.descend(&branches, past, 0.0, &ends, &mut scores)?;
+        Ok(scores)
     }
 }
 
 impl Worker {
-    fn run(
-        &mut self,
-        mut params: FullParams<'static, 'static>,
-        pcm_16k: &[f32],
-    ) -> Result<Vec<Candidate>, RecogniseError> {
+    fn run(&mut self, prompt: bool, pcm_16k: &[f32]) -> Result<Vec<Candidate>, RecogniseError> {
+        let mut params = if prompt { self.prompted.clone() } else { self.unprompted.clone() };
         params.set_audio_ctx(positions(pcm_16k.len()) as i32);
         self.state.full(params, pcm_16k).map_err(RecogniseError::Run)?;
         let length_ms = (pcm_16k.len() / 16) as i64;
-        Ok(self.state.as_iter().map(|segment| candidate(&segment, self.first_special, length_ms)).collect())
+        let first_special = self.context.token_eot();
+        Ok(self.state.as_iter().map(|segment| candidate(&segment, first_special, length_ms)).collect())
     }
+
+    /// Scores what follows after `past` tokens that have the log-probability `so_far`: each of `branches` is a place in
+    /// `scores` and the tokens still to come. Common beginnings are computed once.
+    fn descend(
+        &mut self,
+        branches: &[(usize, Vec<i32>)],
+        past: usize,
+        so_far: f32,
+        ends: &[i32],
+        scores: &mut [f32],
+    ) -> Result<(), RecogniseError> {
+        let next = log_softmax(self.state.get_logits().map_err(RecogniseError::Run)?);
+        let mut groups: BTreeMap<i32, Vec<(usize, Vec<i32>)>> = BTreeMap::new();
+        for (place, tokens) in branches {
+            match tokens.split_first() {
+                Some((&token, rest)) => groups.entry(token).or_default().push((*place, rest.to_vec())),
+                None => scores[*place] = so_far + ends.iter().map(|&e| at(&next, e).exp()).sum::<f32>().ln(),
+            }
+        }
+        for (token, group) in groups {
+            let with_token = so_far + at(&next, token);
+            if with_token >= HOPELESS {
+                self.step(token, past)?;
+                self.descend(&group, past + 1, with_token, ends, scores)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes one token after `past` others, which stay as they were. One at a time: whisper-rs shows the logits of the first
+    /// token of a batch, and whisper.cpp computes those of the last.
+    fn step(&mut self, token: i32, past: usize) -> Result<(), RecogniseError> {
+        self.state.decode(&[token], past, 1).map_err(RecogniseError::Run)
+    }
+
+    /// What precedes the text in the decoder, as in [`params`].
+    fn start(&self) -> Result<[i32; 4], RecogniseError> {
+        let chinese = whisper_rs::get_lang_id(LANGUAGE).ok_or(RecogniseError::Language)?;
+        let context = &self.context;
+        Ok([context.token_sot(), context.token_lang(chinese), context.token_transcribe(), context.token_not()])
+    }
+
+    /// What may stand after the last word: the end, or punctuation before it.
+    fn ends(&self) -> Result<Vec<i32>, RecogniseError> {
+        let mut ends = vec![self.context.token_eot()];
+        for mark in ["。", "，", "！", "？", ",", ".", "!", "?"] {
+            ends.extend(self.tokens(mark)?.first());
+        }
+        Ok(ends)
+    }
+
+    fn tokens(&self, text: &str) -> Result<Vec<i32>, RecogniseError> {
+        // No token is shorter than a byte.
+        self.context.tokenize(text, text.len()).map_err(RecogniseError::Run)
+    }
+}
+
+fn at(logs: &[f32], token: i32) -> f32 {
+    usize::try_from(token).ok().and_then(|t| logs.get(t)).copied().unwrap_or(f32::NEG_INFINITY)
+}
+
+/// Logarithms of the probabilities that `logits` stand for.
+fn log_softmax(logits: &[f32]) -> Vec<f32> {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum = most + logits.iter().map(|l| (l - most).exp()).sum::<f32>().ln();
+    logits.iter().map(|l| l - sum).collect()
 }
 
 /// The width of the encoder's window for so many samples at 16 kHz.
@@ -142,6 +228,14 @@ mod tests {
         for (seconds, positions_) in [(1, 512), (5, 512), (8, 528), (20, 1128), (28, 1500), (30, 1500)] {
             assert_eq!(positions(seconds * 16_000), positions_, "{seconds} s");
         }
+    }
+
+    #[test]
+    fn probabilities_add_up_to_one() {
+        let logs = log_softmax(&[8.0, 7.0, -5.0]);
+        assert!((logs.iter().map(|l| l.exp()).sum::<f32>() - 1.0).abs() < 1e-5);
+        assert!((logs[0] - logs[1] - 1.0).abs() < 1e-5);
+        assert_eq!((at(&logs, -1), at(&logs, 3)), (f32::NEG_INFINITY, f32::NEG_INFINITY));
     }
 
     #[test]
