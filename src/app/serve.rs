@@ -264,6 +264,10 @@ async fn serve_web(
             .iter()
             .map(|line| web::LineInfo { name: line.name.clone(), numbers: line.numbers.clone() })
             .collect(),
+        directory: Arc::new({
+            let store = shared.store.clone();
+            move || store.directory()
+        }),
         health: Arc::new(health),
         metrics: Arc::new(move || metrics.text()),
         secure: config.web.https,

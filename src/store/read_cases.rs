@@ -34,6 +34,8 @@ pub struct CaseRow {
     pub window_code: Option<i16>,
     /// The place in the caller's words.
     pub place: String,
+    /// The caller's words as recognised.
+    pub words: String,
     /// What it is about, as corrected.
     pub summary: String,
     /// The number to ring back, whole.
@@ -44,6 +46,8 @@ pub struct CaseRow {
     pub owner_org: String,
     /// The last day of the promise.
     pub due_on: NaiveDate,
+    /// When the caller first spoke.
+    pub received_at: DateTime<Utc>,
     /// When it was opened.
     pub opened_at: DateTime<Utc>,
     /// When it was closed.
@@ -135,8 +139,8 @@ pub async fn cases(pool: &PgPool, filter: &CaseFilter, limit: i64) -> Result<Vec
         None => None,
     };
     sqlx::query_as(
-        "SELECT k.number, k.kind, k.state, k.window_code, k.place, k.summary, k.callback, p.title AS owner,
-                o.name AS owner_org, k.due_on, k.opened_at, k.closed_at
+        "SELECT k.number, k.kind, k.state, k.window_code, k.place, k.words, k.summary, k.callback, p.title AS owner,
+                o.name AS owner_org, k.due_on, k.received_at, k.opened_at, k.closed_at
          FROM cases k
          JOIN posts p ON p.id = k.owner_post_id
          JOIN organisations o ON o.id = p.org_id
@@ -197,8 +201,8 @@ pub async fn case_events(pool: &PgPool, number: i64, limit: i64) -> Result<Vec<C
 /// The numbers of the cases that a call opened.
 pub async fn cases_of_call(pool: &PgPool, call: Uuid) -> Result<Vec<CaseRow>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT k.number, k.kind, k.state, k.window_code, k.place, k.summary, k.callback, p.title AS owner,
-                o.name AS owner_org, k.due_on, k.opened_at, k.closed_at
+        "SELECT k.number, k.kind, k.state, k.window_code, k.place, k.words, k.summary, k.callback, p.title AS owner,
+                o.name AS owner_org, k.due_on, k.received_at, k.opened_at, k.closed_at
          FROM cases k
          JOIN posts p ON p.id = k.owner_post_id
          JOIN organisations o ON o.id = p.org_id

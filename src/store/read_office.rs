@@ -129,6 +129,11 @@ pub async fn login_session(
     .await
 }
 
+/// Whether anybody can log in at all: not so right after the installation.
+pub async fn has_users(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM users)").fetch_one(pool).await
+}
+
 /// The name of a user.
 pub async fn user_name(pool: &PgPool, id: i64) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar("SELECT name FROM users WHERE id = $1").bind(id).fetch_optional(pool).await

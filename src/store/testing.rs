@@ -17,7 +17,7 @@ use super::postgres::{Cluster, Tenure};
 use super::records::{CallAnswered, CallEnded, CallEvent, CallStarted, Record, Recording, Segment};
 use super::{pool, seed};
 use crate::cases::{CaseDraft, Kind, Origin};
-use crate::directory::{PostId, WindowCode};
+use crate::directory::{Directory, PostId, WindowCode};
 use crate::ids::{CallId, CaseNumber, PhoneNumber};
 
 /// How to reach the shared cluster. Made by the first test that asks; ended by a shell that waits for this process's end,
@@ -175,6 +175,11 @@ pub fn segments() -> Vec<Segment> {
     let segment =
         |channel, text: &str, confidence| Segment { channel, start_ms: 0, end_ms: 900, text: text.into(), confidence };
     vec![segment(0, "我想申请高领津贴", Some(0.8)), segment(1, "您好", None)]
+}
+
+/// The directory as stored.
+pub async fn directory(pool: &PgPool) -> Directory {
+    super::shelf::load(pool).await.expect("a directory")
 }
 
 /// A change of a case by an operator who saw `version`.

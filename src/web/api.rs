@@ -14,6 +14,7 @@ use super::{WebState, call as call_page, case as case_page, form, mask, trail, w
 use crate::ids::CaseNumber;
 use crate::store::read_calls::{self, CallFilter};
 use crate::store::read_cases::{self, CaseFilter};
+use crate::store::read_office::{self, WindowRow};
 
 /// Rows of a list where the program does not say.
 const LIMIT: i64 = 50;
@@ -129,11 +130,15 @@ pub(super) struct Case {
     kind: String,
     /// `received`, `assigned`, `accepted`, `handling`, `answered`, `follow_up`, `closed` or `archived`.
     state: String,
+    /// The window's Chinese name; null until chosen.
+    window: Option<String>,
     /// The window's key; null until chosen.
-    window: Option<i16>,
+    window_code: Option<i16>,
     /// The place in the caller's words.
     place: String,
-    /// What it is about.
+    /// The caller's words as recognised.
+    words: String,
+    /// What it is about, as operators corrected it.
     summary: String,
     /// The number to ring back, masked.
     callback: Option<String>,
@@ -162,8 +167,6 @@ pub(super) struct CaseDetail {
     item: Option<String>,
     /// The village's name.
     village: Option<String>,
-    /// The caller's words as recognised.
-    words: String,
     /// What was promised.
     promise: String,
     /// When the caller first spoke.
@@ -345,14 +348,17 @@ pub(super) async fn cases(
     let filter = CaseFilter { state: asked.state, before: asked.before, ..CaseFilter::default() };
     let numbers = Numbers::asked(&state, &visitor, asked.reveal.as_deref(), "cases").await?;
     let rows = read_cases::cases(&state.pool, &filter, limit).await?;
+    let windows = read_office::windows(&state.pool).await?;
     let items = rows
         .into_iter()
         .map(|c| Case {
             number: c.number,
             kind: c.kind,
             state: c.state,
-            window: c.window_code,
+            window: window_name(&windows, c.window_code),
+            window_code: c.window_code,
             place: mask::mask(&c.place),
+            words: mask::mask(&c.words),
             summary: mask::mask(&c.summary),
             callback: numbers.show(c.callback),
             owner: format!("{} {}", c.owner_org, c.owner),
@@ -379,13 +385,16 @@ pub(super) async fn case(
     let c = read_cases::case(&state.pool, number.as_i64()).await?.ok_or(WebError::NotFound)?;
     let numbers = Numbers::asked(&state, &visitor, asked.reveal.as_deref(), &format!("case/{number}")).await?;
     let events = read_cases::case_events(&state.pool, c.number, case_page::EVENTS_LIMIT).await?;
+    let windows = read_office::windows(&state.pool).await?;
     Ok(Json(CaseDetail {
         case: Case {
             number: c.number,
             kind: c.kind,
             state: c.state,
-            window: c.window_code,
+            window: window_name(&windows, c.window_code),
+            window_code: c.window_code,
             place: mask::mask(&c.place),
+            words: mask::mask(&c.words),
             summary: mask::mask(&c.summary),
             callback: numbers.show(c.callback),
             owner: format!("{} {}", c.owner_org, c.owner),
@@ -398,7 +407,6 @@ pub(super) async fn case(
         origin: c.origin,
         item: c.item,
         village: c.village,
-        words: mask::mask(&c.words),
         promise: c.promise,
         received_at: c.received_at,
         events: events
@@ -413,6 +421,10 @@ pub(super) async fn case(
             })
             .collect(),
     }))
+}
+
+fn window_name(windows: &[WindowRow], code: Option<i16>) -> Option<String> {
+    windows.iter().find(|w| Some(w.code) == code).map(|w| w.name.clone())
 }
 
 fn limit(asked: Option<i64>) -> Result<i64, WebError> {

@@ -158,7 +158,7 @@ async fn show_call(
     let corrections = read_calls::corrections(&state.pool, call.id).await?;
     let cases = read_cases::cases_of_call(&state.pool, call.id).await?;
     let talk_ms = call.answered_at.zip(call.ended_at).map(|(a, e)| (e - a).num_milliseconds());
-    let steps = way::steps(&events, t, way::recording_offset_ms(talk_ms, call.recording_ms));
+    let steps = way::steps(&events, t);
     let now = clock::wall();
     render(&CallPage {
         t,

@@ -19,6 +19,8 @@ use crate::store::read_office::{self, WindowRow};
 
 /// Rows on one page.
 const PAGE_ROWS: i64 = 50;
+/// Live calls drawn at most; the page's script draws no more either.
+const LIVE_ROWS: usize = 1_000;
 /// Characters of a summary that a row shows.
 const ABOUT_LIMIT: usize = 60;
 
@@ -59,7 +61,11 @@ struct Row {
 struct CallsPage {
     page: Page,
     t: &'static Text,
+    /// The newest calls in progress.
     live: Vec<LiveRow>,
+    live_count: usize,
+    /// Whether there are more than are shown.
+    more_live: bool,
     /// The words for the states of a flow, as JSON, for the script that shows calls as they come.
     states: String,
     rows: Vec<Row>,
@@ -122,7 +128,9 @@ pub(super) async fn list(
     let choices = CallsPage {
         t,
         states: serde_json::json!(t.flow_states().into_iter().collect::<BTreeMap<_, _>>()).to_string(),
-        live: live.into_iter().map(live_row).collect(),
+        live_count: live.len(),
+        more_live: live.len() > LIVE_ROWS,
+        live: live.into_iter().take(LIVE_ROWS).map(live_row).collect(),
         rows,
         lines: state
             .lines

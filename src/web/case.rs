@@ -250,7 +250,7 @@ async fn show_case(
         owner_a: case.owner_a,
         owner_b: case.owner_b,
         promise: case.promise,
-        due: due(case.due_on, &case.state, now, t),
+        due: due(case.received_at, case.due_on, &case.state, now, &(state.directory)().calendar, t),
         received: show::exact(case.received_at),
         opened: show::exact(case.opened_at),
         closed_at: case.closed_at.map(show::exact),

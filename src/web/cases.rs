@@ -12,8 +12,9 @@ use super::error::WebError;
 use super::page::{Page, render};
 use super::text::{Lang, Text};
 use super::{WebState, form, mask, show};
-use crate::cases::State as CaseState;
+use crate::cases::{Light, State as CaseState, light};
 use crate::clock;
+use crate::directory::Calendar;
 use crate::ids::CaseNumber;
 use crate::store::read_cases::{self, CaseFilter, CaseRow};
 use crate::store::read_office::{self, PostRow, WindowRow};
@@ -133,6 +134,7 @@ pub(super) async fn list(
     });
     let windows = read_office::windows(&state.pool).await?;
     let posts = read_office::posts(&state.pool).await?;
+    let directory = (state.directory)();
     let open = Choice { value: OPEN.to_owned(), label: t.open_states.to_owned(), chosen: wanted == OPEN };
     let states = CaseState::ALL.into_iter().map(|s| Choice {
         value: s.code().to_owned(),
@@ -141,7 +143,7 @@ pub(super) async fn list(
     });
     render(&CasesPage {
         t,
-        rows: cases.into_iter().map(|c| row(c, t, page.lang, &windows, now)).collect(),
+        rows: cases.into_iter().map(|c| row(c, t, page.lang, &windows, now, &directory.calendar)).collect(),
         states: std::iter::once(open).chain(states).collect(),
         windows: window_choices(&windows, page.lang, &window),
         owners: owners(posts, owner.parse().ok()),
@@ -171,21 +173,41 @@ pub(super) fn owners(posts: Vec<PostRow>, chosen: Option<i64>) -> Vec<Owners> {
     owners
 }
 
-/// How a promise stands on `now`'s day in China.
-pub(super) fn due(due_on: NaiveDate, state: &str, now: DateTime<Utc>, t: &Text) -> Due {
+/// How a promise stands at `now`: the light of the case, and the day in words.
+pub(super) fn due(
+    received_at: DateTime<Utc>,
+    due_on: NaiveDate,
+    state: &str,
+    now: DateTime<Utc>,
+    calendar: &Calendar,
+    t: &Text,
+) -> Due {
     let day = due_on.format("%Y-%m-%d").to_string();
     if matches!(CaseState::from_code(state), Some(CaseState::Closed | CaseState::Archived)) {
         return Due { day, tone: "done", words: String::new() };
     }
-    match (due_on - show::day(now)).num_days() {
-        0 => Due { day, tone: "soon", words: t.due_today.to_owned() },
-        1 => Due { day, tone: "soon", words: t.due_tomorrow.to_owned() },
-        days @ 2.. => Due { day, tone: "fine", words: format!("{days} {}", t.days_left) },
-        days => Due { day, tone: "late", words: format!("{} {}", -days, t.days_over) },
-    }
+    let tone = match light(received_at, due_on, now, calendar) {
+        Light::Green => "fine",
+        Light::Amber => "soon",
+        Light::Red => "late",
+    };
+    let words = match (due_on - show::day(now)).num_days() {
+        0 => t.due_today.to_owned(),
+        1 => t.due_tomorrow.to_owned(),
+        days @ 2.. => format!("{days} {}", t.days_left),
+        days => format!("{} {}", -days, t.days_over),
+    };
+    Due { day, tone, words }
 }
 
-fn row(case: CaseRow, t: &'static Text, lang: Lang, windows: &[WindowRow], now: DateTime<Utc>) -> Row {
+fn row(
+    case: CaseRow,
+    t: &'static Text,
+    lang: Lang,
+    windows: &[WindowRow],
+    now: DateTime<Utc>,
+    calendar: &Calendar,
+) -> Row {
     let state = CaseState::from_code(&case.state);
     Row {
         number: case.number,
@@ -196,7 +218,7 @@ fn row(case: CaseRow, t: &'static Text, lang: Lang, windows: &[WindowRow], now: 
         place: mask::mask(&case.place),
         owner: case.owner,
         owner_org: case.owner_org,
-        due: due(case.due_on, &case.state, now, t),
+        due: due(case.received_at, case.due_on, &case.state, now, calendar, t),
         opened: show::stamp(case.opened_at, now),
         exact: show::exact(case.opened_at),
         state_code: case.state,
@@ -208,18 +230,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_promise_turns_amber_and_red_on_chinese_days() {
-        let now: DateTime<Utc> = "2026-11-24T16:30:00Z".parse().expect("a time"); // The 25th in China.
-        let t = Lang::Zh.text();
-        for (day, state, tone) in [
-            ("2026-11-24", "handling", "late"),
-            ("2026-11-25", "handling", "soon"),
-            ("2026-11-26", "handling", "soon"),
-            ("2026-11-27", "handling", "fine"),
-            ("2026-11-24", "closed", "done"),
-            ("2026-11-24", "archived", "done"),
-        ] {
-            assert_eq!(due(day.parse().expect("a day"), state, now, t).tone, tone, "{day} {state}");
-        }
+    fn a_promise_has_its_light_and_its_day_in_words() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a time");
+        let (received, now) = (at("2026-11-16T01:00:00Z"), at("2026-11-24T16:30:00Z")); // The 25th in China.
+        let (t, calendar) = (Lang::Zh.text(), crate::directory::example::district().calendar);
+        let check = |day: &str, state, tone, words: &str| {
+            let due = due(received, day.parse().expect("a day"), state, now, &calendar, t);
+            assert_eq!((due.tone, &*due.words), (tone, words), "{day} {state}");
+        };
+        check("2026-11-24", "handling", "late", &format!("1 {}", t.days_over));
+        check("2026-11-25", "handling", "soon", t.due_today);
+        check("2026-11-26", "handling", "fine", t.due_tomorrow);
+        check("2027-01-27", "handling", "fine", &format!("63 {}", t.days_left));
+        check("2026-11-24", "closed", "done", "");
+        check("2026-11-24", "archived", "done", "");
     }
 }

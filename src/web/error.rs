@@ -76,6 +76,14 @@ impl WebError {
             Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
             Self::Conflict => StatusCode::CONFLICT,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            // A statement that does not fit the schema is our mistake, and does not pass by waiting.
+            Self::Database(
+                sqlx::Error::ColumnNotFound(_)
+                | sqlx::Error::ColumnDecode { .. }
+                | sqlx::Error::ColumnIndexOutOfBounds { .. }
+                | sqlx::Error::Decode(_)
+                | sqlx::Error::TypeNotFound { .. },
+            ) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Recording { source, .. } if source.kind() == io::ErrorKind::NotFound => StatusCode::NOT_FOUND,
             Self::Recording { .. } | Self::Template(_) | Self::Password(_) | Self::Task(_) => {

@@ -42,6 +42,8 @@ struct LoginPage {
     token: String,
     next: String,
     trouble: Option<&'static str>,
+    /// Whether there is anybody yet who could log in.
+    first_run: bool,
 }
 
 #[derive(Template)]
@@ -72,7 +74,7 @@ pub(super) async fn form(
     cookies: CookieJar,
     page: Page,
 ) -> Result<Response, WebError> {
-    login_page(&state, cookies, page, own_path(next.next.as_deref()).to_owned(), None)
+    login_page(&state, cookies, page, own_path(next.next.as_deref()).to_owned(), None).await
 }
 
 /// A login by name and password.
@@ -97,7 +99,7 @@ pub(super) async fn log_in(
     let account = users::by_name(&state.pool, &given.name).await?;
     let turn = timeout(CHECK_WAIT, state.password_checks.clone().acquire_owned()).await;
     let Ok(Ok(turn)) = turn else {
-        return login_page(&state, cookies, page, next, Some((StatusCode::TOO_MANY_REQUESTS, t.busy)));
+        return login_page(&state, cookies, page, next, Some((StatusCode::TOO_MANY_REQUESTS, t.busy))).await;
     };
     let hash = account.as_ref().and_then(|a| a.password_hash.clone()).unwrap_or_else(|| NOBODY.to_owned());
     let right = tokio::task::spawn_blocking(move || {
@@ -107,10 +109,10 @@ pub(super) async fn log_in(
     });
     let right = right.await?;
     let Some(account) = account.filter(|a| !a.disabled) else {
-        return login_page(&state, cookies, page, next, Some((StatusCode::UNAUTHORIZED, t.bad_login)));
+        return login_page(&state, cookies, page, next, Some((StatusCode::UNAUTHORIZED, t.bad_login))).await;
     };
     if !account.may_log_in(now) {
-        return login_page(&state, cookies, page, next, Some((StatusCode::UNAUTHORIZED, t.locked)));
+        return login_page(&state, cookies, page, next, Some((StatusCode::UNAUTHORIZED, t.locked))).await;
     }
     let object = format!("user/{}", account.name);
     if !right {
@@ -119,7 +121,7 @@ pub(super) async fn log_in(
         let action = if locked { "lock" } else { "bad_login" };
         trail::write(&state, &account.name, action, &object, "").await?;
         let words = if locked { t.locked } else { t.bad_login };
-        return login_page(&state, cookies, page, next, Some((StatusCode::UNAUTHORIZED, words)));
+        return login_page(&state, cookies, page, next, Some((StatusCode::UNAUTHORIZED, words))).await;
     }
     users::login_succeeded(&state.pool, account.id).await?;
     let cookies = enter(&state, cookies, account.id, &account.name, "").await?;
@@ -233,7 +235,7 @@ async fn enter(state: &WebState, cookies: CookieJar, user: i64, name: &str, how:
     Ok(cookies.add(cookie(state, session_cookie(state), session.token)))
 }
 
-fn login_page(
+async fn login_page(
     state: &WebState,
     cookies: CookieJar,
     page: Page,
@@ -242,7 +244,9 @@ fn login_page(
 ) -> Result<Response, WebError> {
     let (cookies, token) = form_token(state, cookies);
     let status = trouble.map_or(StatusCode::OK, |t| t.0);
-    let page = LoginPage { t: page.lang.text(), token, next, trouble: trouble.map(|t| t.1), page };
+    // With the database away the page still comes; it says so when somebody logs in.
+    let first_run = !read_office::has_users(&state.pool).await.unwrap_or(true);
+    let page = LoginPage { t: page.lang.text(), token, next, trouble: trouble.map(|t| t.1), first_run, page };
     Ok((status, cookies, render(&page)?).into_response())
 }
 

@@ -48,8 +48,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use error::WebError;
 pub use probes::Check;
 
+use crate::directory::Directory;
+
 /// Says what readiness depends on, each time it is asked.
 pub type Health = Arc<dyn Fn() -> Vec<Check> + Send + Sync>;
+/// The directory as it is now: posts, windows, calendar.
+pub type CurrentDirectory = Arc<dyn Fn() -> Arc<Directory> + Send + Sync>;
 /// Writes the figures out in the OpenMetrics text format.
 pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
@@ -73,6 +77,8 @@ pub struct WebConfig {
     pub live: live::Board,
     /// The lines.
     pub lines: Vec<LineInfo>,
+    /// For deadlines, which count office hours.
+    pub directory: CurrentDirectory,
     /// For `/readyz`.
     pub health: Health,
     /// For `/metrics`.
@@ -88,6 +94,7 @@ struct WebState {
     recordings: PathBuf,
     live: live::Board,
     lines: Arc<[LineInfo]>,
+    directory: CurrentDirectory,
     health: Health,
     metrics: Metrics,
     secure: bool,
@@ -103,6 +110,7 @@ pub fn router(config: WebConfig) -> Router {
         recordings: config.recordings,
         live: config.live,
         lines: config.lines.into(),
+        directory: config.directory,
         health: config.health,
         metrics: config.metrics,
         secure: config.secure,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event as Sent, KeepAlive, Sse};
+use axum_extra::extract::CookieJar;
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, mpsc};
@@ -15,9 +16,12 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::WebState;
+use super::access::{Right, session_cookie};
 use super::error::WebError;
 use super::live::{Board, Event, Level, LiveCall, Resume};
+use crate::clock;
 use crate::ids::CallId;
+use crate::store::read_office;
 
 /// Most browsers that follow at once; one more gets 429 and tries again by itself.
 pub(super) const FOLLOWERS_LIMIT: usize = 256;
@@ -25,7 +29,9 @@ pub(super) const FOLLOWERS_LIMIT: usize = 256;
 const WAITING_LIMIT: usize = 64;
 /// How often levels are sent.
 const LEVELS_EVERY: Duration = Duration::from_secs(1);
-/// After this the browser connects anew, and the guard looks at its login again.
+/// How often the reader's login is looked at: a stream ends this soon after a logout or the end of an account.
+const LOGIN_EVERY: Duration = Duration::from_millis(500);
+/// After this the browser connects anew, so that none hangs on a connection that is long dead.
 const LIFETIME: Duration = Duration::from_secs(600);
 /// A comment this often keeps proxies from closing a quiet stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -33,6 +39,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// The stream, from where the browser left off.
 pub(super) async fn events(
     State(state): State<WebState>,
+    cookies: CookieJar,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Sent, Infallible>>>, WebError> {
     let place = Arc::clone(&state.followers).try_acquire_owned();
@@ -40,11 +47,30 @@ pub(super) async fn events(
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).map(str::to_owned);
     let (sender, receiver) = mpsc::channel(WAITING_LIMIT);
     tokio::spawn(async move {
-        // An error means that the browser went away.
-        follow(&state.live, last.as_deref(), &sender).await.ok();
+        tokio::select! {
+            // An error means that the browser went away.
+            _ = follow(&state.live, last.as_deref(), &sender) => {}
+            () = logged_out(&state, &cookies) => {}
+        }
         drop(place);
     });
     Ok(Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+/// Ends when the reader's login does, or no longer allows what the stream shows. A database that is away ends nothing:
+/// nobody can log out meanwhile.
+async fn logged_out(state: &WebState, cookies: &CookieJar) {
+    let Some(token) = cookies.get(session_cookie(state)) else { return };
+    let mut ticks = interval(LOGIN_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match read_office::login_session(&state.pool, token.value(), clock::wall()).await {
+            Ok(Some(session)) if Right::SeeCalls.held_by(session.role) => {}
+            Ok(_) => return,
+            Err(_) => {}
+        }
+    }
 }
 
 /// Places for browsers that follow.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::text::Text;
 use super::{mask, show};
+use crate::ids::CaseNumber;
 use crate::store::read_calls::EventRow;
 
 /// Keys further apart than this belong to different entries.
@@ -22,14 +23,18 @@ pub(super) struct Step {
     pub label: String,
     /// Particulars, masked.
     pub detail: String,
+    /// How sure the recogniser was, or the day that was promised; may be empty.
+    pub note: String,
+    /// The case that was opened.
+    pub case: Option<i64>,
     /// Time since the answer.
     pub clock: String,
-    /// Where in the recording it happened, in milliseconds.
-    pub seek_ms: i64,
+    /// The same in milliseconds; the recording has the same time axis.
+    pub at_ms: i64,
 }
 
 /// One event, keys joined and numbers masked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Joined {
     /// Since the answer.
     pub at_ms: i64,
@@ -37,6 +42,12 @@ pub(super) struct Joined {
     pub kind: String,
     /// Particulars, masked.
     pub detail: String,
+    /// The recogniser's confidence, 0 to 1.
+    pub confidence: Option<f64>,
+    /// The case that was opened.
+    pub case: Option<i64>,
+    /// The day promised for it.
+    pub due_on: Option<String>,
 }
 
 /// The events with adjoining keys joined and everything masked.
@@ -62,7 +73,16 @@ pub(super) fn joined(events: &[EventRow]) -> Vec<Joined> {
         if !matches!(event.kind.as_str(), "prompt" | "note") {
             flush(&mut keys, &mut out);
         }
-        out.push(Joined { at_ms: event.at_ms, kind: event.kind.clone(), detail: detail(&event.kind, &event.detail) });
+        let case = first_text(&event.detail, &["number"]).parse::<CaseNumber>().ok().filter(|_| event.kind == "case");
+        out.push(Joined {
+            at_ms: event.at_ms,
+            kind: event.kind.clone(),
+            // A case number is no telephone number: it is shown whole.
+            detail: case.map_or_else(|| detail(&event.kind, &event.detail), |number| number.to_string()),
+            confidence: event.detail.get("confidence").and_then(Value::as_f64),
+            case: case.map(CaseNumber::as_i64),
+            due_on: event.detail.get("due_on").and_then(Value::as_str).filter(|_| case.is_some()).map(str::to_owned),
+        });
     }
     flush(&mut keys, &mut out);
     out.sort_by_key(|e| e.at_ms);
@@ -71,19 +91,32 @@ pub(super) fn joined(events: &[EventRow]) -> Vec<Joined> {
 
 fn flush(keys: &mut Option<(i64, i64, String)>, out: &mut Vec<Joined>) {
     if let Some((at_ms, _, entry)) = keys.take() {
-        out.push(Joined { at_ms, kind: "key".to_owned(), detail: mask::mask(&entry) });
+        let detail = mask::mask(&entry);
+        out.push(Joined { at_ms, kind: "key".to_owned(), detail, confidence: None, case: None, due_on: None });
     }
 }
 
-/// The way, step by step. `offset_ms` is where the recording begins after the answer.
-pub(super) fn steps(events: &[EventRow], t: &Text, offset_ms: i64) -> Vec<Step> {
+/// The way, step by step, in the reader's words.
+pub(super) fn steps(events: &[EventRow], t: &Text) -> Vec<Step> {
     joined(events)
         .into_iter()
         .map(|e| Step {
             label: t.event(&e.kind).to_owned(),
             clock: show::span(e.at_ms),
-            seek_ms: (e.at_ms - offset_ms).max(0),
-            detail: if e.kind == "state" { t.flow_state(&e.detail).to_owned() } else { e.detail },
+            at_ms: e.at_ms,
+            detail: match e.kind.as_str() {
+                "state" => t.flow_state(&e.detail).to_owned(),
+                "heard" => t.nothing(&e.detail).map_or(e.detail, str::to_owned),
+                "asked" => t.expected(&e.detail).to_owned(),
+                "hold" => if e.detail == "true" { t.hold_on } else { t.hold_off }.to_owned(),
+                _ => e.detail,
+            },
+            note: match (e.confidence, e.due_on) {
+                (Some(confidence), _) => format!("{:.0}%", confidence * 100.0),
+                (None, Some(day)) => format!("{} {day}", t.due),
+                (None, None) => String::new(),
+            },
+            case: e.case,
             kind: e.kind,
         })
         .collect()
@@ -95,16 +128,10 @@ pub(super) fn keys(events: &[EventRow]) -> String {
     entries.join("  ")
 }
 
-/// How long after the answer the recording began: it starts when the notice has ended and stops with the call.
-pub(super) fn recording_offset_ms(talk_ms: Option<i64>, recording_ms: Option<i64>) -> i64 {
-    talk_ms.zip(recording_ms).map_or(0, |(talk, recording)| (talk - recording).max(0))
-}
-
 /// The particulars of an event in a few words.
 fn detail(kind: &str, value: &Value) -> String {
     let known: &[&str] = match kind {
         "state" => &["state"],
-        "prompt" => return prompts(value),
         "heard" => &["text", "nothing"],
         "asked" => &["expect"],
         "case" => &["number"],
@@ -114,33 +141,6 @@ fn detail(kind: &str, value: &Value) -> String {
     let text = first_text(value, known);
     let text = if text.is_empty() { rest(value) } else { text };
     show::cut(&mask::mask(&text), DETAIL_LIMIT)
-}
-
-/// The prompts that were played. A number that we read out is a row of one prompt for each digit: it is joined and masked.
-fn prompts(value: &Value) -> String {
-    let ids: Vec<&str> =
-        value.get("prompts").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-    let digits: String = ids.iter().filter_map(|id| spoken_digit(id)).collect();
-    let mut words = Vec::new();
-    let mut read_out = false;
-    for id in ids {
-        if spoken_digit(id).is_none() {
-            words.push(id.to_owned());
-        } else if !read_out {
-            words.push(mask::mask(&digits));
-            read_out = true;
-        }
-    }
-    show::cut(&words.join(" "), DETAIL_LIMIT)
-}
-
-/// The digit that a prompt says: `d.3`, `d.yao.end`.
-fn spoken_digit(id: &str) -> Option<char> {
-    let digit = id.strip_prefix("d.")?;
-    match digit.strip_suffix(".end").unwrap_or(digit) {
-        "yao" => Some('1'),
-        one => one.chars().next().filter(|c| c.is_ascii_digit()),
-    }
 }
 
 fn first_text(value: &Value, keys: &[&str]) -> String {
@@ -172,6 +172,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::web::text::Lang;
 
     fn event(at_ms: i64, kind: &str, detail: Value) -> EventRow {
         EventRow { at_ms, kind: kind.to_owned(), detail }
@@ -197,31 +198,33 @@ mod tests {
         let events = [
             event(0, "state", json!({"state": "main", "window": null})),
             event(1_000, "heard", json!({"text": "电话13812341234", "confidence": 0.9})),
-            event(2_000, "prompt", json!({"prompts": ["a", "b"]})),
+            event(2_000, "prompt", json!({"prompts": ["a", "b"], "text": "您好。", "slow": false})),
             event(3_000, "unheard-of", json!({"x": 1, "y": true})),
         ];
         let details: Vec<_> = shown(&events).into_iter().map(|(_, _, d)| d).collect();
-        assert_eq!(details, ["main", "电话138****1234", "a b", "x 1 · y true"]);
+        assert_eq!(details, ["main", "电话138****1234", "您好。", "x 1 · y true"]);
     }
 
     #[test]
     fn a_number_that_we_read_out_is_masked() {
-        let mut ids = vec!["readback.phone".to_owned()];
-        for (n, digit) in "13812341234".chars().enumerate() {
-            if n == 3 || n == 7 {
-                ids.push("pause".to_owned());
-            }
-            ids.push(if digit == '1' { "d.yao".to_owned() } else { format!("d.{digit}") });
-        }
-        ids.push("readback.confirm".to_owned());
-        let shown = shown(&[event(0, "prompt", json!({"prompts": ids, "slow": false}))]);
-        assert_eq!(shown[0].2, "readback.phone 138****1234 pause pause readback.confirm");
+        let text = "您的电话是138，1234，1234。对的请按1。";
+        let said = shown(&[event(0, "prompt", json!({"prompts": ["readback.phone"], "text": text, "slow": false}))]);
+        assert!(said[0].2.contains("138") && !said[0].2.contains("1234，1234"), "{said:?}");
     }
 
     #[test]
-    fn the_recording_begins_when_the_notice_ended() {
-        assert_eq!(recording_offset_ms(Some(60_000), Some(54_000)), 6_000);
-        assert_eq!(recording_offset_ms(Some(60_000), Some(60_020)), 0);
-        assert_eq!(recording_offset_ms(None, Some(1)), 0);
+    fn a_reader_sees_words_and_a_link_instead_of_codes() {
+        let t = Lang::Zh.text();
+        let seen = |kind: &str, detail: Value| {
+            let step = steps(&[event(7, kind, detail)], t).remove(0);
+            (step.detail, step.note, step.case)
+        };
+        assert_eq!(seen("state", json!({"state": "main", "window": null})).0, t.fs_main);
+        assert_eq!(seen("heard", json!({"text": "对", "confidence": 0.876})).1, "88%");
+        assert_eq!(seen("heard", json!({"nothing": "too_late"})).0, t.nothing_too_late);
+        assert_eq!(seen("asked", json!({"expect": "yes_no"})).0, t.expect_yes_no);
+        let number = CaseNumber::from_serial(CaseNumber::FIRST_SERIAL);
+        let case = seen("case", json!({"number": number.to_string(), "due_on": "2026-12-04"}));
+        assert_eq!((case.1, case.2), (format!("{} 2026-12-04", t.due), Some(number.as_i64())));
     }
 }

@@ -27,6 +27,8 @@ async fn things_have_the_shape_that_scripts_rely_on() {
     let cases = ask("/api/v1/cases").await;
     assert_eq!(cases["items"][0]["number"], office.case.as_i64());
     let case = ask(&format!("/api/v1/cases/{}", office.case)).await;
+    assert_eq!((&case["window"], &case["window_code"]), (&"老年人服务".into(), &7.into()));
+    assert_eq!(case["words"], cases["items"][0]["words"]);
     assert_eq!((&case["state"], &case["callback"]), (&"received".into(), &MASKED.into()));
     assert_eq!(case["events"][0]["kind"], "opened");
 }

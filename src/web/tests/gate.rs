@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use tokio::time::timeout;
+use tokio_stream::StreamExt;
+use tower::ServiceExt;
 
-use super::office::{Answer, Office, PASSWORD, form};
+use super::office::{Answer, Office, PASSWORD, form, name};
 use crate::clock;
 use crate::store::users::Role;
 use crate::store::{links, users};
@@ -174,4 +177,42 @@ async fn the_auditor_sees_a_whole_chain_and_a_broken_one() {
     sqlx::raw_sql(forge).execute(&office.pool).await.expect("a forger");
     let page = office.post(Role::Auditor, "/audit/check", &[]).await.text();
     assert!(page.contains("序号：2"), "{page}");
+}
+
+/// Reads the live stream of an operator until it ends; whether it did within `limit`.
+async fn ends_within(office: &Office, limit: Duration, what: impl AsyncFnOnce(&Office)) -> bool {
+    let cookie = format!("minxin={}", office.session(Role::Operator).token);
+    let request = Request::get("/live/events").header("cookie", cookie).body(Body::empty()).expect("a request");
+    let mut body = office.router.clone().oneshot(request).await.expect("an answer").into_body().into_data_stream();
+    body.next().await.expect("the board").expect("a chunk");
+    what(office).await;
+    timeout(limit, async { while body.next().await.is_some() {} }).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_live_stream_ends_with_the_login() {
+    let soon = Duration::from_secs(1);
+    let office = Office::open().await;
+    assert!(!ends_within(&office, soon, async |_| {}).await, "it lives as long as the login");
+    let left = ends_within(&office, soon, async |office| {
+        assert_eq!(office.post(Role::Operator, "/logout", &[]).await.status, StatusCode::SEE_OTHER);
+    });
+    assert!(left.await, "after a logout");
+    let office = Office::open().await;
+    let kept_out = ends_within(&office, soon, async |office| {
+        users::set_disabled(&office.pool, name(Role::Operator), true, "admin", clock::wall()).await.expect("disables");
+    });
+    assert!(kept_out.await, "after the account was disabled");
+}
+
+#[tokio::test]
+async fn the_login_page_says_how_to_make_the_first_user() {
+    let office = Office::open().await;
+    let login = Request::get("/login").body(Body::empty()).expect("a request");
+    assert!(!office.send(login).await.text().contains("minxin user add"));
+    for table in ["api_tokens", "login_links", "login_sessions", "users"] {
+        sqlx::query(sqlx::AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&office.pool).await.expect("empties");
+    }
+    let login = Request::get("/login").body(Body::empty()).expect("a request");
+    assert!(office.send(login).await.text().contains("minxin user add admin --role admin"));
 }

@@ -162,3 +162,22 @@ async fn what_is_not_in_the_table_is_not_there() {
     assert!(office.get(Role::Admin, "/nowhere").await.text().contains("找不到这一页"));
     assert_eq!(office.ask(Role::Admin, "/api/v1/nowhere").await.json()["error"], "Not Found");
 }
+
+#[test]
+fn the_document_has_the_table() {
+    let document = include_str!("../../../docs/web.md");
+    for route in table() {
+        let (needs, right) = match route.access {
+            Access::Open | Access::OpenForm => ("nothing", None),
+            Access::Page(right) => ("login", Some(right)),
+            Access::Api(right) => ("token", Some(right)),
+        };
+        let may = |role| if right.is_none_or(|right| right.held_by(role)) { "yes" } else { "–" };
+        let [operator, evaluator, admin, auditor] =
+            [Role::Operator, Role::Evaluator, Role::Admin, Role::Auditor].map(may);
+        let (method, path) = (route.method, route.path);
+        let row = format!("| `{method} {path}` | {needs} | {operator} | {evaluator} | {admin} | {auditor} |");
+        assert!(document.lines().any(|line| line == row), "docs/web.md lacks {row}");
+    }
+    assert_eq!(document.matches("| `GET /").count() + document.matches("| `POST /").count(), table().len());
+}

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::ids::CaseNumber;
-use crate::store::testing::{TestDatabase, tempdir};
+use crate::store::testing::{self, TestDatabase, tempdir};
 use crate::store::users::Role;
 use crate::store::{sessions, tokens, users};
 use crate::web::live::Board;
@@ -83,11 +83,13 @@ impl Office {
             tokens.push((role, tokens::create(&pool, user, now).await.expect("a token")));
         }
         let live = Board::new();
+        let directory = Arc::new(testing::directory(&pool).await);
         let config = WebConfig {
             pool: pool.clone(),
             recordings: dir.path().to_owned(),
             live: live.clone(),
             lines: vec![LineInfo { name: "民心热线".into(), numbers: vec!["12345".into(), "08772012345".into()] }],
+            directory: Arc::new(move || Arc::clone(&directory)),
             health: Arc::new(|| vec![Check { name: "database", ok: true, detail: String::new() }]),
             metrics: Arc::new(|| "minxin_calls 1\n# EOF\n".to_owned()),
             secure: false,
@@ -307,26 +309,25 @@ async fn case(
 
 async fn events(pool: &PgPool, call: Uuid, number: CaseNumber) {
     let mut events = vec![
-        (0, "state", json!({"state": "notice"})),
-        (20, "prompt", json!({"prompts": ["notice"]})),
-        (6_000, "state", json!({"state": "main"})),
-        (6_200, "prompt", json!({"prompts": ["welcome", "ask"]})),
-        (12_000, "asked", json!({"expect": "free"})),
-        (17_500, "heard", json!({"text": SAID[1].3, "confidence": 0.91})),
-        (20_000, "state", json!({"state": "confirm_window"})),
-        (25_500, "key", json!({"key": "1", "source": "rtp"})),
-        (26_000, "state", json!({"state": "phone"})),
+        (0, "prompt", json!({"prompts": ["notice", "welcome"], "text": SAID[0].3, "slow": false})),
+        (5_500, "state", json!({"state": "main", "window": null})),
+        (11_000, "asked", json!({"expect": "request"})),
+        (11_500, "heard", json!({"text": SAID[1].3, "confidence": 0.91})),
+        (14_000, "state", json!({"state": "confirm_window", "window": 7})),
+        (14_200, "prompt", json!({"prompts": ["readback.window"], "text": SAID[3].3, "slow": false})),
+        (19_500, "key", json!({"key": "1", "source": "rtp"})),
+        (20_000, "state", json!({"state": "phone", "window": 7})),
     ];
     for (key, n) in PLANTED.chars().zip(0..) {
-        events.push((28_000 + n * 350, "key", json!({"key": key.to_string(), "source": "rtp"})));
+        events.push((22_000 + n * 350, "key", json!({"key": key.to_string(), "source": "rtp"})));
     }
-    events.push((32_200, "key", json!({"key": "#", "source": "rtp"})));
-    let digits = PLANTED.chars().map(|d| format!("d.{d}"));
-    let read_out: Vec<String> = std::iter::once("readback.phone".to_owned()).chain(digits).collect();
-    events.push((32_800, "prompt", json!({ "prompts": read_out })));
-    events.push((34_000, "case", json!({"number": number.to_string(), "due_on": "2026-12-04"})));
-    events.push((34_600, "prompt", json!({"prompts": ["case.opened", "case.owner", "case.due"]})));
-    events.push((44_000, "state", json!({"state": "goodbye"})));
+    events.push((26_200, "key", json!({"key": "#", "source": "rtp"})));
+    let (area, rest) = PLANTED.split_at(3);
+    let read_out = format!("您的电话是{area}，{}，{}。", &rest[..4], &rest[4..]);
+    events.push((26_800, "prompt", json!({"prompts": ["readback.phone"], "text": read_out, "slow": false})));
+    events.push((28_000, "case", json!({"number": number.to_string(), "due_on": "2026-12-04"})));
+    events.push((28_600, "prompt", json!({"prompts": ["case.opened"], "text": SAID[7].3, "slow": false})));
+    events.push((36_000, "state", json!({"state": "goodbye", "window": 7})));
     for ((at, kind, detail), seq) in events.into_iter().zip(0_i32..) {
         sqlx::query("INSERT INTO call_events (call_id, seq, at_ms, kind, detail) VALUES ($1, $2, $3, $4, $5)")
             .bind(call)

@@ -105,7 +105,12 @@ table! {
     fs_main, fs_request, fs_place, fs_confirm_window, fs_confirm_place, fs_phone, fs_confirm_phone, fs_case, fs_progress, fs_person, fs_recording, fs_goodbye, fs_notice,
     // What stands in the audit trail.
     ac_login, ac_logout, ac_bad_login, ac_lock, ac_listen, ac_download, ac_reveal, ac_correct, ac_move, ac_assign, ac_disable, ac_enable, ac_user_add, ac_token,
-    actions, due_tomorrow,
+    actions, due_tomorrow, recording_silent, no_words, no_words_text, live_more,
+    // What was asked of the recogniser, and why it has no words.
+    expect_request, expect_place, expect_yes_no, expect_digits, nothing_too_late, nothing_busy, nothing_empty, nothing_failed,
+    hold_on, hold_off,
+    // Before anybody can log in.
+    first_user, first_user_text,
 }
 
 impl Text {
@@ -209,6 +214,28 @@ impl Text {
     /// Where a call stands in its flow, by the state's name in the flow's file; a name of the district's own shows as it is.
     pub fn flow_state<'a>(&self, name: &'a str) -> &'a str {
         self.flow_states().into_iter().find(|(known, _)| *known == name).map_or(name, |(_, said)| said)
+    }
+
+    /// What the recogniser was to listen for, by its stored code.
+    pub fn expected<'a>(&self, code: &'a str) -> &'a str {
+        match code {
+            "request" => self.expect_request,
+            "place" => self.expect_place,
+            "yes_no" => self.expect_yes_no,
+            "digits" => self.expect_digits,
+            other => other,
+        }
+    }
+
+    /// Why the recogniser gave no words, by its stored code; `None` where it is words.
+    pub fn nothing(&self, code: &str) -> Option<&'static str> {
+        Some(match code {
+            "too_late" => self.nothing_too_late,
+            "busy" => self.nothing_busy,
+            "empty" => self.nothing_empty,
+            "failed" => self.nothing_failed,
+            _ => return None,
+        })
     }
 
     /// The names of the states that come with the gateway, with their words.
