@@ -8,6 +8,7 @@ mod keys;
 mod layering;
 mod lines;
 mod outage;
+mod pages;
 mod privacy;
 mod sip_calls;
 mod sip_front;
