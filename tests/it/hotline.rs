@@ -88,6 +88,7 @@ fn talk(gateway: &mut Gateway, recording: &std::path::Path) -> Talk {
         uri: format!("sip:12345@{}", gateway.sip),
         from: caller(1),
         credentials: None,
+        authorities: None,
         steps: Vec::new(),
         live: Some(live),
         record: Some(recording.to_owned()),

@@ -177,8 +177,20 @@ const IPV6: [(&str, &str, &str, &str, Expected); 12] = [
     // Legal, though 5070 was meant as a port.
     ("4.3", "REGISTER sip:[2001:db8::10:5070]", "[2001:db8::9:1];branch=z9hG4bKas3-113", "", Status(405)),
     ("4.4", "REGISTER sip:[2001:db8::10]:5070", "[2001:db8::9:1];branch=z9hG4bKas3-114", "", Status(405)),
-    ("4.5 a", "BYE sip:[2001:db8::10]", "[2001:db8::9:1];received=[2001:db8::9:255];branch=z9hG4bKas3-115", "", Status(481)),
-    ("4.5 b", "BYE sip:[2001:db8::10]", "[2001:db8::9:1];received=2001:db8::9:255;branch=z9hG4bKas3-116", "", Status(481)),
+    (
+        "4.5 a",
+        "BYE sip:[2001:db8::10]",
+        "[2001:db8::9:1];received=[2001:db8::9:255];branch=z9hG4bKas3-115",
+        "",
+        Status(481),
+    ),
+    (
+        "4.5 b",
+        "BYE sip:[2001:db8::10]",
+        "[2001:db8::9:1];received=2001:db8::9:255;branch=z9hG4bKas3-116",
+        "",
+        Status(481),
+    ),
     (
         "4.6",
         "INVITE sip:user@[2001:db8::10]",
