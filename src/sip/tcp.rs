@@ -212,7 +212,12 @@ async fn read(
     match &connection {
         SipConnection::Tcp(connection) => drop(connection.close().await),
         SipConnection::TlsPlatform(connection) => drop(connection.close().await),
-        _ => {}
+        // No other kind is made here.
+        SipConnection::Channel(_)
+        | SipConnection::Udp(_)
+        | SipConnection::TcpListener(_)
+        | SipConnection::Tls(_)
+        | SipConnection::TlsListener(_) => {}
     }
 }
 
@@ -262,7 +267,11 @@ async fn write(connection: &SipConnection, data: &[u8]) -> Option<()> {
             SipConnection::Tcp(connection) => connection.send_raw(data).await,
             SipConnection::TlsPlatform(connection) => connection.send_raw(data).await,
             // No other kind is made here.
-            _ => Ok(()),
+            SipConnection::Channel(_)
+            | SipConnection::Udp(_)
+            | SipConnection::TcpListener(_)
+            | SipConnection::Tls(_)
+            | SipConnection::TlsListener(_) => Ok(()),
         }
     };
     timeout(WRITE_TIME, written).await.ok()?.ok()
