@@ -43,7 +43,7 @@ fn keys_lead_everywhere() {
 
     slow.hang_up();
     let told = call_of(&mut gateway, SLOW_CALLER).to_string();
-    assert!(told.contains("slower_on"), "{told}");
+    assert!(told.contains("我说慢一点"), "{told}");
 
     let message = message.hang_up();
     let number = check_told(&mut gateway, MESSAGE_CALLER, &message, "person");

@@ -53,7 +53,9 @@ fn imports_point_down() {
 fn pure_modules_stay_pure() {
     let mut wrong = Vec::new();
     for (file, module, text) in sources() {
-        if !PURE.contains(&module.as_str()) {
+        // Tests of a pure module may take their origin of time from the clock.
+        let test = file.components().any(|part| part.as_os_str() == "tests");
+        if !PURE.contains(&module.as_str()) || test {
             continue;
         }
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
