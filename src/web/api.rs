@@ -102,10 +102,12 @@ pub(super) struct Transcript {
     state: String,
     /// The segments by time.
     segments: Vec<Segment>,
+    /// The same, under the name that every list of the interface has.
+    items: Vec<Segment>,
 }
 
 /// One segment of a transcript.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 pub(super) struct Segment {
     /// What was said, as corrected; numbers masked.
     text: String,
@@ -318,15 +320,16 @@ pub(super) async fn transcript(
 ) -> Result<Json<Transcript>, WebError> {
     let call = read_calls::call(&state.pool, id).await?.ok_or(WebError::NotFound)?;
     let segments = read_calls::segments(&state.pool, id, call_page::SEGMENTS_LIMIT).await?;
-    let segments = segments.into_iter().map(|s| Segment {
+    let segment = |s: read_calls::SegmentRow| Segment {
         text: mask::mask(&s.text),
         start_ms: s.start_ms,
         end_ms: s.end_ms,
         channel: s.channel,
         confidence: s.confidence,
         corrected: s.version > 0,
-    });
-    Ok(Json(Transcript { state: call.transcript_state, segments: segments.collect() }))
+    };
+    let segments: Vec<Segment> = segments.into_iter().map(segment).collect();
+    Ok(Json(Transcript { state: call.transcript_state, items: segments.clone(), segments }))
 }
 
 /// A call's recording: stereo, the caller left, the gateway right. Takes ranges; each request is audited.
