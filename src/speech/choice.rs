@@ -34,7 +34,7 @@ const YES_NO: &[Choice] = &[
     Choice { text: "没错", wordings: &["没错"] },
     Choice { text: "不是", wordings: &["不是", "不是的", "不事"] },
     Choice { text: "不对", wordings: &["不对", "不对的", "不队"] },
-    Choice { text: "不", wordings: &["不", "不行", "不要"] },
+    Choice { text: "不行", wordings: &["不行", "不要"] },
     Choice { text: "没有", wordings: &["没有"] },
 ];
 
@@ -64,7 +64,8 @@ pub fn choices(expect: Expect) -> &'static [Choice] {
 pub fn fits(expect: Expect, text: &str) -> bool {
     match expect {
         Expect::Free => true,
-        Expect::YesNo => yes_or_no(text).is_some(),
+        // A lone 不 is rather a misheard 对 than an answer.
+        Expect::YesNo => yes_or_no(text).is_some() && text.trim_end_matches(['。', '，', '！']) != "不",
         Expect::Digits => super::numbers::digits(text).is_some(),
     }
 }
