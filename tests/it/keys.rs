@@ -62,7 +62,7 @@ fn keys_lead_everywhere() {
     window.heard().must_have(&["welcome", "say_request", "dictate_place", "readback.phone", "case.opened"]);
     check_told(&mut gateway, WINDOW_CALLER, &window, "dialogue");
     let case = case_of(&mut gateway, WINDOW_CALLER);
-    assert_eq!(case["window"], 7, "{case}");
+    assert_eq!(case["window_code"], 7, "{case}");
 
     for (call, prompt) in [ask, mistyped] {
         call.hang_up().heard().must_have(&["progress.ask", prompt]);
