@@ -100,19 +100,13 @@ pub(super) async fn one(
     show_call(&state, call, page, None, came.saved.is_some()).await
 }
 
-/// A form that asks for the whole number.
-#[derive(Deserialize)]
-pub(super) struct Reveal {
-    reason: String,
-}
-
 /// `POST /calls/{id}/reveal`: the page again, once, with the whole number, which stands in no address and no cache.
 pub(super) async fn reveal(
     State(state): State<WebState>,
     Extension(visitor): Extension<Visitor>,
     Path(id): Path<Uuid>,
     page: Page,
-    Form(asked): Form<Reveal>,
+    Form(asked): Form<form::Reveal>,
 ) -> Result<Response, WebError> {
     let reason = form::needed("reason", &asked.reason, form::LINE_LIMIT)?;
     let call = read_calls::call(&state.pool, id).await?.ok_or(WebError::NotFound)?;

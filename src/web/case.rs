@@ -100,19 +100,13 @@ pub(super) async fn one(
     show_case(&state, case, page, None, came.saved.is_some()).await
 }
 
-/// A form that asks for the whole number.
-#[derive(Deserialize)]
-pub(super) struct Reveal {
-    reason: String,
-}
-
 /// `POST /cases/{number}/reveal`: the page again, once, with the whole number.
 pub(super) async fn reveal(
     State(state): State<WebState>,
     Extension(visitor): Extension<Visitor>,
     Path(number): Path<String>,
     page: Page,
-    Form(asked): Form<Reveal>,
+    Form(asked): Form<form::Reveal>,
 ) -> Result<Response, WebError> {
     let reason = form::needed("reason", &asked.reason, form::LINE_LIMIT)?;
     let case = find(&state, &number).await?;

@@ -1,6 +1,7 @@
 //! Reading of form and query fields, which arrive as text and may be blank.
 
 use chrono::NaiveDate;
+use serde::Deserialize;
 
 use super::error::WebError;
 
@@ -8,6 +9,12 @@ use super::error::WebError;
 pub(super) const LINE_LIMIT: usize = 200;
 /// Longest text of several lines, in characters.
 pub(super) const TEXT_LIMIT: usize = 4_000;
+
+/// A form that asks for the whole number.
+#[derive(Deserialize)]
+pub(super) struct Reveal {
+    pub(super) reason: String,
+}
 
 /// The field's text, `None` where it is blank.
 pub(super) fn text(field: Option<&str>) -> Option<&str> {
