@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::shared::Shared;
 use crate::media::CallQuality;
-use crate::ops::{Sample, Value};
+use crate::ops::Sample;
 use crate::sip::SipStats;
 use crate::speech::SpeechStats;
 use crate::store::DatabaseState;
@@ -50,27 +50,33 @@ pub(super) fn checks(shared: &Shared, draining: bool) -> Vec<Check> {
 /// Everything that the parts count themselves.
 pub(super) fn samples(shared: &Shared, sip: SipStats) -> Vec<Sample> {
     let media = shared.engine.stats();
-    let total = |name, help, value| Sample { name, help, value: Value::Total(value) };
-    let now = |name, help, value: f64| Sample { name, help, value: Value::Now(value) };
     let up = *shared.store.state().borrow() == DatabaseState::Up;
     let mut samples = vec![
-        now("calls", "Calls that are up", shared.counters.live() as f64),
-        total("sip_requests", "SIP requests from trusted sources", sip.requests),
-        total("sip_untrusted", "Datagrams and connections from untrusted sources, dropped unread", sip.untrusted),
-        total("sip_malformed", "SIP messages answered 400 or dropped", sip.malformed),
-        total("sip_unauthorized", "SIP requests answered 401", sip.unauthorized),
-        total("sip_over_capacity", "Calls answered 503", sip.over_capacity),
-        total("sip_refused", "SIP requests refused for another reason", sip.refused),
-        now("media_sessions", "Media sessions that are open", media.sessions as f64),
-        now("media_ports_free", "RTP port pairs that are free", media.ports_available as f64),
-        total("media_received", "Datagrams received by the audio engine", media.received),
-        total("media_sent", "RTP packets sent", media.sent),
-        total("media_send_errors", "Datagrams that the system would not send", media.send_errors),
-        total("media_events_dropped", "Events that the audio engine dropped", media.events_dropped),
-        total("media_taps_dropped", "Audio blocks that recorder or listener were too slow for", media.taps_dropped),
-        now("database_up", "Whether the database answers", f64::from(u8::from(up))),
-        now("spool_records", "Records on disk that are not in the database", shared.store.unsent() as f64),
-        now("spool_bytes", "Size of the spool", shared.store.spool_bytes() as f64),
+        Sample::now("calls", "Calls that are up", shared.counters.live() as f64),
+        Sample::total("sip_requests", "SIP requests from trusted sources", sip.requests),
+        Sample::total(
+            "sip_untrusted",
+            "Datagrams and connections from untrusted sources, dropped unread",
+            sip.untrusted,
+        ),
+        Sample::total("sip_malformed", "SIP messages answered 400 or dropped", sip.malformed),
+        Sample::total("sip_unauthorized", "SIP requests answered 401", sip.unauthorized),
+        Sample::total("sip_over_capacity", "Calls answered 503", sip.over_capacity),
+        Sample::total("sip_refused", "SIP requests refused for another reason", sip.refused),
+        Sample::now("media_sessions", "Media sessions that are open", media.sessions as f64),
+        Sample::now("media_ports_free", "RTP port pairs that are free", media.ports_available as f64),
+        Sample::total("media_received", "Datagrams received by the audio engine", media.received),
+        Sample::total("media_sent", "RTP packets sent", media.sent),
+        Sample::total("media_send_errors", "Datagrams that the system would not send", media.send_errors),
+        Sample::total("media_events_dropped", "Events that the audio engine dropped", media.events_dropped),
+        Sample::total(
+            "media_taps_dropped",
+            "Audio blocks that recorder or listener were too slow for",
+            media.taps_dropped,
+        ),
+        Sample::now("database_up", "Whether the database answers", f64::from(u8::from(up))),
+        Sample::now("spool_records", "Records on disk that are not in the database", shared.store.unsent() as f64),
+        Sample::now("spool_bytes", "Size of the spool", shared.store.spool_bytes() as f64),
     ];
     if let Some(speech) = &shared.speech {
         samples.extend(speech_samples(&speech.stats()));
@@ -79,19 +85,21 @@ pub(super) fn samples(shared: &Shared, sip: SipStats) -> Vec<Sample> {
 }
 
 fn speech_samples(speech: &SpeechStats) -> Vec<Sample> {
-    let total = |name, help, value| Sample { name, help, value: Value::Total(value) };
-    let now = |name, help, value: f64| Sample { name, help, value: Value::Now(value) };
     let (answers, utterances) = speech.waiting;
     vec![
-        now("speech_answers_waiting", "Answers of callers that wait for recognition", answers as f64),
-        now("speech_utterances_waiting", "Utterances of finished calls that wait for recognition", utterances as f64),
-        total("speech_answers", "Answers of callers recognised", speech.answered),
-        total("speech_busy", "Answers turned away because too many waited", speech.busy),
-        total("speech_late", "Answers that were not recognised in time", speech.late),
-        total("speech_utterances", "Utterances of finished calls recognised", speech.utterances),
-        total("speech_dropped", "Texts kept out because nobody said them", speech.drops.values().sum()),
-        total("speech_audio_milliseconds", "Audio given to the recogniser", duration_ms(speech.audio)),
-        total("speech_work_milliseconds", "Time that recognition threads worked", duration_ms(speech.work)),
+        Sample::now("speech_answers_waiting", "Answers of callers that wait for recognition", answers as f64),
+        Sample::now(
+            "speech_utterances_waiting",
+            "Utterances of finished calls that wait for recognition",
+            utterances as f64,
+        ),
+        Sample::total("speech_answers", "Answers of callers recognised", speech.answered),
+        Sample::total("speech_busy", "Answers turned away because too many waited", speech.busy),
+        Sample::total("speech_late", "Answers that were not recognised in time", speech.late),
+        Sample::total("speech_utterances", "Utterances of finished calls recognised", speech.utterances),
+        Sample::total("speech_dropped", "Texts kept out because nobody said them", speech.drops.values().sum()),
+        Sample::total("speech_audio_milliseconds", "Audio given to the recogniser", duration_ms(speech.audio)),
+        Sample::total("speech_work_milliseconds", "Time that recognition threads worked", duration_ms(speech.work)),
     ]
 }
 

@@ -65,6 +65,18 @@ pub struct Sample {
     pub value: Value,
 }
 
+impl Sample {
+    /// One that only grows.
+    pub fn total(name: &'static str, help: &'static str, value: u64) -> Self {
+        Self { name, help, value: Value::Total(value) }
+    }
+
+    /// One that goes up and down.
+    pub fn now(name: &'static str, help: &'static str, value: f64) -> Self {
+        Self { name, help, value: Value::Now(value) }
+    }
+}
+
 /// A figure's kind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value {
