@@ -168,12 +168,7 @@ fn number(chars: &[char], run: &Run) -> Option<Number> {
     let next = chars.get(run.span.end).copied();
     // 一点 is a little more often than an hour.
     let is_measured = |measures: &str| next.is_some_and(|c| measures.contains(c) && (c != '点' || said != ['一']));
-    let idiom = |phrase: &&str| {
-        let phrase: Vec<char> = phrase.chars().collect();
-        let from = run.span.start.saturating_sub(phrase.len());
-        chars[from..chars.len().min(run.span.end + phrase.len())].windows(phrase.len()).any(|w| w == phrase)
-    };
-    if IDIOMS.iter().any(idiom) {
+    if IDIOMS.iter().any(|phrase| lies_in_phrase(chars, &run.span, phrase)) {
         return None;
     }
     if let Some(point) = said.iter().position(|&c| c == '点' || c == '.') {
@@ -202,6 +197,14 @@ fn number(chars: &[char], run: &Run) -> Option<Number> {
         // A lone 一 is mostly part of a word, and two digits before a measure are an estimate.
         None
     }
+}
+
+/// Whether the stretch is all or part of the phrase where it stands. A longer string may hold the same digits by chance: a
+/// telephone number with 七七八八 in it is one.
+fn lies_in_phrase(chars: &[char], span: &Range<usize>, phrase: &str) -> bool {
+    let phrase: Vec<char> = phrase.chars().collect();
+    let first = span.end.saturating_sub(phrase.len());
+    (first..=span.start).any(|from| chars.get(from..from + phrase.len()).is_some_and(|w| w == phrase))
 }
 
 /// 三点五 and 12.80.

@@ -39,6 +39,8 @@ fn text_keeps_everything_but_strings_of_digits() {
         ("五六个人等了一下", "五六个人等了一下"),
         ("今年５月份", "今年5月份"),
         ("修得七七八八了", "修得七七八八了"),
+        ("不三不四的", "不三不四的"),
+        ("三九七七八八六", "3977886"),
         ("一二十个", "一二十个"),
         ("差一点，一百二", "差一点，一百二"),
         ("", ""),
@@ -83,6 +85,8 @@ proptest::proptest! {
             .chars()
             .map(|c| if c == '1' { ones.clone() } else { "零一二三四五六七八九".chars().nth(c as usize - 48).unwrap().to_string() })
             .collect();
+        // Alone it is a set phrase, which nobody can tell from the digits.
+        proptest::prop_assume!(said != "七七八八");
         proptest::prop_assert_eq!(normalised(&said), number.clone());
         proptest::prop_assert_eq!(digits(&said), Some(number));
     }
