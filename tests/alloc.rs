@@ -78,7 +78,8 @@ fn nothing_is_allocated_per_packet() {
     for n in 0..5 {
         let us = near.open(CallId::fresh()).expect("a session");
         let caller = far.open(CallId::fresh()).expect("a session");
-        us.record(Recording { path: folder.path().join(format!("{n}.wav")), lead: Duration::ZERO }).expect("taken");
+        us.record(Recording { path: folder.path().join(format!("{n}.wav")), origin: minxin::clock::monotonic() })
+            .expect("taken");
         connect(&us, &caller);
         connect(&caller, &us);
         us.play(PlayId(1), vec![Arc::clone(&clip)]).expect("taken");

@@ -339,11 +339,11 @@ impl Conversation {
         self.spoken.begin(u64::from(id.0), self.since_answer(), self.shared.voice.book.text(prompts));
     }
 
-    /// Recording begins; its file begins with silence for the time since the answer, so that file and call share one
-    /// time axis.
+    /// Recording begins; its file begins with the answer, so that file and call share one time axis.
     fn record(&mut self) {
         let path = recording_path(&self.shared.data_dir, self.id);
-        self.tell_engine(self.media.record(Recording { path, lead: self.since_answer() }));
+        let origin = self.answered.unwrap_or_else(monotonic);
+        self.tell_engine(self.media.record(Recording { path, origin }));
     }
 
     fn tell_engine(&self, told: Result<(), crate::media::MediaError>) {

@@ -146,7 +146,7 @@ impl Phone {
         media.connect(stream)?;
         let folder = tempfile_beside(self.record.as_deref());
         if let Some(path) = &folder {
-            media.record(Recording { path: path.clone(), lead: Duration::ZERO })?;
+            media.record(Recording { path: path.clone(), origin: answered })?;
         }
         let mut steps = self.steps.clone();
         steps.sort_by_key(|(at, _)| *at);

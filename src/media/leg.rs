@@ -127,13 +127,15 @@ impl Leg {
         &mut self.sender
     }
 
-    /// Begins a recording under this number; false when one is running.
-    pub fn record(&mut self, recording: u64, now: Instant, outlet: &mut impl Outlet) -> bool {
+    /// Begins a recording under this number, whose time axis begins at `origin`, before `now` or then; false when one is
+    /// running.
+    pub fn record(&mut self, recording: u64, origin: Instant, now: Instant, outlet: &mut impl Outlet) -> bool {
         if self.tape.is_some() {
             return false;
         }
         let codec = self.link.as_ref().map_or(Codec::Pcma, |link| link.stream.codec);
-        self.tape = Some(Tape::new(recording, codec, samples(self.since_opening(now)), outlet));
+        let origin = samples(self.since_opening(origin));
+        self.tape = Some(Tape::new(recording, codec, origin, samples(self.since_opening(now)), outlet));
         true
     }
 

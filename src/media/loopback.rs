@@ -95,10 +95,10 @@ async fn a_prompt_is_heard_and_recorded_at_its_place_on_both_sides() {
     let mut us = near.open(CallId::fresh()).expect("a session");
     let caller = far.open(CallId::fresh()).expect("a session");
     let opened = clock::monotonic();
-    us.record(Recording { path: folder.path().join("a/us.wav"), lead: Duration::ZERO }).expect("taken");
-    caller.record(Recording { path: folder.path().join("caller.wav"), lead: Duration::ZERO }).expect("taken");
+    us.record(Recording { path: folder.path().join("a/us.wav"), origin: clock::monotonic() }).expect("taken");
+    caller.record(Recording { path: folder.path().join("caller.wav"), origin: clock::monotonic() }).expect("taken");
     assert!(matches!(
-        us.record(Recording { path: "x".into(), lead: Duration::ZERO }),
+        us.record(Recording { path: "x".into(), origin: clock::monotonic() }),
         Err(MediaError::AlreadyRecording)
     ));
     us.connect(stream(caller.local_rtp())).expect("connected");
@@ -277,7 +277,7 @@ async fn a_stranger_gets_nothing_and_is_not_heard() {
     let engine = engine();
     let us = engine.open(CallId::fresh()).expect("a session");
     let mut caller = engine.open(CallId::fresh()).expect("a session");
-    us.record(Recording { path: folder.path().join("us.wav"), lead: Duration::ZERO }).expect("taken");
+    us.record(Recording { path: folder.path().join("us.wav"), origin: clock::monotonic() }).expect("taken");
     us.connect(stream(caller.local_rtp())).expect("connected");
     caller.connect(stream(us.local_rtp())).expect("connected");
     wait(&mut caller, |event| matches!(event, MediaEvent::FirstPacket { .. }).then_some(())).await;
@@ -312,7 +312,7 @@ async fn a_recording_that_cannot_be_written_does_not_stop_the_call() {
     let engine = engine();
     let mut us = engine.open(CallId::fresh()).expect("a session");
     us.connect(stream(us.local_rtp())).expect("connected"); // Our own echo.
-    us.record(Recording { path: "/dev/full".into(), lead: Duration::ZERO }).expect("taken");
+    us.record(Recording { path: "/dev/full".into(), origin: clock::monotonic() }).expect("taken");
     let failed = |event| if let MediaEvent::RecordingFailed { fault } = event { Some(fault) } else { None };
     let fault = wait(&mut us, failed).await;
     assert_eq!(fault, RecordingFault::Write(std::io::ErrorKind::StorageFull));
@@ -328,7 +328,7 @@ async fn a_stopped_engine_ends_its_sessions_and_finishes_their_files() {
     let path = folder.path().join("us.wav");
     let engine = engine();
     let mut us = engine.open(CallId::fresh()).expect("a session");
-    us.record(Recording { path: path.clone(), lead: Duration::ZERO }).expect("taken");
+    us.record(Recording { path: path.clone(), origin: clock::monotonic() }).expect("taken");
     us.connect(stream(us.local_rtp())).expect("connected");
     tokio::time::sleep(Duration::from_millis(500)).await;
     tokio::task::spawn_blocking(move || engine.shutdown()).await.expect("stopped");

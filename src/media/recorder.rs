@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rtrb::{Consumer, Producer};
 use sha2::{Digest, Sha256};
@@ -43,8 +43,9 @@ pub const SPEC: hound::WavSpec = hound::WavSpec {
 pub struct Recording {
     /// The file to create; its folder is made where missing.
     pub path: PathBuf,
-    /// Silence that the file begins with, so that its time axis can begin before the recording does.
-    pub lead: Duration,
+    /// When the file's time axis begins. From then until the engine takes up the recording, however late it gets to it,
+    /// the file is silent.
+    pub origin: Instant,
 }
 
 /// A finished recording.
@@ -69,8 +70,6 @@ pub struct Start {
     pub recording: u64,
     /// Its file.
     pub path: PathBuf,
-    /// Sample pairs of silence at its beginning.
-    pub lead: u64,
     /// Where a failure is told.
     pub events: Option<mpsc::Sender<MediaEvent>>,
     /// Where the summary goes.
@@ -212,15 +211,13 @@ struct Open {
     writer: hound::WavWriter<BufWriter<File>>,
     /// Sample pairs written.
     written: u64,
-    /// Those of them before the recording's own beginning.
-    lead: u64,
     since_flush: u32,
 }
 
 impl Track {
     fn begin(start: Start) -> Self {
         let mut track = Self { path: start.path, open: None, events: start.events, done: start.done };
-        match Open::create(&track.path, start.lead) {
+        match Open::create(&track.path) {
             Ok(open) => track.open = Some(open),
             Err(error) => track.failed(&error),
         }
@@ -252,16 +249,14 @@ impl Track {
 }
 
 impl Open {
-    fn create(path: &Path, lead: u64) -> hound::Result<Self> {
+    fn create(path: &Path) -> hound::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
         let file = BufWriter::with_capacity(WRITE_BUFFER, File::create(path)?);
         let mut writer = hound::WavWriter::new(file, SPEC)?;
         writer.flush()?;
-        let mut open = Self { writer, written: 0, lead, since_flush: 0 };
-        open.fill(0)?;
-        Ok(open)
+        Ok(Self { writer, written: 0, since_flush: 0 })
     }
 
     fn block(&mut self, block: &Block) -> hound::Result<()> {
@@ -287,7 +282,6 @@ impl Open {
 
     /// Writes silence up to a position of the recording.
     fn fill(&mut self, until: u64) -> hound::Result<()> {
-        let until = self.lead + until;
         while self.written < until {
             let len = (until - self.written).min(FILL as u64) as u32;
             let mut pairs = self.writer.get_i16_writer(2 * len);

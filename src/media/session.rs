@@ -125,14 +125,13 @@ impl MediaSession {
         }
         let starts = self.starts.as_ref().ok_or(MediaError::Unresponsive)?;
         let (done, finishing) = oneshot::channel();
-        let lead = u64::try_from(samples(recording.lead)).unwrap_or_default();
         let events = lock(&self.shared.events).clone();
         let number = self.shared.serial;
         starts
-            .try_send(Start { recording: number, path: recording.path, lead, events, done })
+            .try_send(Start { recording: number, path: recording.path, events, done })
             .map_err(|_| MediaError::Unresponsive)?;
         let blocks = std::iter::repeat_with(Block::empty).take(BLOCKS).collect();
-        self.order(Order::Record(number, blocks))?;
+        self.order(Order::Record(number, recording.origin, blocks))?;
         *summary = Some(finishing);
         Ok(())
     }

@@ -77,8 +77,10 @@ pub struct Frame<'a> {
 pub struct Tape {
     recording: u64,
     codec: Codec,
-    /// The session's clock when the recording began.
+    /// The session's clock where the recording's time axis begins.
     origin: i64,
+    /// Where on that axis the caller is first heard: what left its phone earlier is not kept.
+    begin: i64,
     previous: Option<Box<Block>>,
     current: Option<Box<Block>>,
     /// Index of the current block, whether or not one was free for it.
@@ -88,10 +90,13 @@ pub struct Tape {
 }
 
 impl Tape {
-    /// A recording that begins at `origin` on the session's clock.
-    pub fn new(recording: u64, codec: Codec, origin: i64, shelf: &mut impl Shelf) -> Self {
-        let mut tape = Self { recording, codec, origin, previous: None, current: None, block: 0, len: 0 };
-        tape.current = tape.blank(0, shelf);
+    /// A recording whose time axis begins at `origin` on the session's clock, and which holds silence up to `now`.
+    pub fn new(recording: u64, codec: Codec, origin: i64, now: i64, shelf: &mut impl Shelf) -> Self {
+        let len = u64::try_from(now - origin).unwrap_or(0);
+        let block = len / BLOCK_SAMPLES as u64;
+        let begin = now - origin;
+        let mut tape = Self { recording, codec, origin, begin, previous: None, current: None, block, len };
+        tape.current = tape.blank(block, shelf);
         tape
     }
 
@@ -109,6 +114,9 @@ impl Tape {
             dropped += block.map_or(0, |block| u64::from(!Shelf::give(shelf, TapeItem::Block(block))));
         };
         let block = at / BLOCK_SAMPLES as u64;
+        if block < self.block {
+            return 0; // A tick that was due before the recording began and came late.
+        }
         if block != self.block {
             give(self.previous.take(), shelf);
             self.previous = self.current.take();
@@ -129,8 +137,9 @@ impl Tape {
         let mut codes = [0; FRAME_SAMPLES];
         g711::encode(self.codec, frame.left, &mut codes);
         let start = frame.left_at - self.origin;
+        let early = (self.begin - start).clamp(0, FRAME_SAMPLES as i64);
         for block in [&mut self.previous, &mut self.current].into_iter().flatten() {
-            place(&mut block.left, start - block.start as i64, &codes);
+            place(&mut block.left, start + early - block.start as i64, &codes[early as usize..]);
         }
         dropped + u64::from(self.current.is_none())
     }
@@ -170,10 +179,10 @@ impl Tape {
 }
 
 /// Copies the part of `codes` that falls into `track` when it begins at `start`, which may lie outside.
-fn place(track: &mut [u8; BLOCK_SAMPLES], start: i64, codes: &[u8; FRAME_SAMPLES]) {
-    let skipped = (-start).clamp(0, FRAME_SAMPLES as i64) as usize;
+fn place(track: &mut [u8; BLOCK_SAMPLES], start: i64, codes: &[u8]) {
+    let skipped = (-start).clamp(0, codes.len() as i64) as usize;
     let start = start.clamp(0, BLOCK_SAMPLES as i64) as usize;
-    let len = (FRAME_SAMPLES - skipped).min(BLOCK_SAMPLES - start);
+    let len = (codes.len() - skipped).min(BLOCK_SAMPLES - start);
     track[start..start + len].copy_from_slice(&codes[skipped..skipped + len]);
 }
 
@@ -208,7 +217,7 @@ mod tests {
     /// Records `frames` frames; in frame n the caller's audio lags by `lag(n)` samples and is loud in frame `loud`.
     fn recorded(frames: i64, lag: impl Fn(i64) -> i64, loud: i64, blocks: usize) -> (Vec<TapeItem>, u64) {
         let mut store = Store::of(blocks);
-        let mut tape = Tape::new(1, Codec::Pcma, 1_000, &mut store);
+        let mut tape = Tape::new(1, Codec::Pcma, 1_000, 1_000, &mut store);
         let mut dropped = 0;
         for n in 0..frames {
             let at = 1_000 + n * 160;
@@ -265,6 +274,27 @@ mod tests {
         }
     }
 
+    /// Sixty frames of a loud caller who lags by 490 samples, recorded from 5,000 samples after the origin.
+    #[test]
+    fn before_the_recording_begins_there_is_silence() {
+        const BEGIN: i64 = 5_000;
+        let mut store = Store::of(10);
+        let mut tape = Tape::new(1, Codec::Pcma, 1_000, 1_000 + BEGIN, &mut store);
+        for n in 0..60 {
+            let at = 1_000 + BEGIN + n * 160;
+            tape.frame(&Frame { at, right: None, left_at: at - 490, left: &LOUD }, &mut store);
+        }
+        let (end, _) = tape.finish(&mut store);
+        assert!(matches!(end, TapeItem::End { samples, .. } if samples as i64 == BEGIN + 60 * 160));
+        let mut items = store.items.iter();
+        let Some(TapeItem::Block(first)) = items.next() else { panic!("a block") };
+        assert_eq!(first.start, 2_560, "blocks before the recording are the writer's to fill");
+        let mut samples = [0; BLOCK_SAMPLES];
+        g711::decode(first.codec, &first.left, &mut samples);
+        assert!(samples[..2_440].iter().all(|sample| sample.abs() < 10), "nothing from before the beginning");
+        assert!(samples[2_440..].iter().all(|sample| *sample > 10_000), "all from there on");
+    }
+
     #[test]
     fn without_blocks_audio_is_dropped_and_the_rest_keeps_its_place() {
         let (items, dropped) = recorded(64, |_| 0, 0, 2);
@@ -275,7 +305,7 @@ mod tests {
     #[test]
     fn another_law_mid_call_keeps_the_sound() {
         let mut store = Store::of(4);
-        let mut tape = Tape::new(1, Codec::Pcma, 0, &mut store);
+        let mut tape = Tape::new(1, Codec::Pcma, 0, 0, &mut store);
         tape.frame(&Frame { at: 0, right: None, left_at: 0, left: &LOUD }, &mut store);
         tape.set_codec(Codec::Pcmu);
         tape.frame(&Frame { at: 160, right: None, left_at: 160, left: &LOUD }, &mut store);

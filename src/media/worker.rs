@@ -76,8 +76,8 @@ pub enum Order {
     Stop,
     /// Send a digit.
     Digit(char, Duration),
-    /// Record under a number; blocks for the pool.
-    Record(u64, Vec<Box<Block>>),
+    /// Record under a number, with the time at which its axis begins; blocks for the pool.
+    Record(u64, Instant, Vec<Box<Block>>),
     /// Give the caller's audio to the listener, or stop.
     Listen(bool),
 }
@@ -242,9 +242,9 @@ impl Worker {
                 Order::Digit(key, duration) => {
                     outlet.post.tally.refused_digits += u64::from(!leg.sender().digits.send(key, duration));
                 }
-                Order::Record(recording, blocks) => {
+                Order::Record(recording, origin, blocks) => {
                     outlet.post.pool.extend(blocks);
-                    leg.record(recording, now, &mut outlet);
+                    leg.record(recording, origin, now, &mut outlet);
                 }
                 Order::Listen(on) => leg.listen(on, &mut outlet),
             }
