@@ -8,6 +8,7 @@
 //! stands; [`Action::HangUp`] comes exactly once and last.
 
 mod action;
+pub mod answered;
 mod input;
 mod listening;
 mod machine;
@@ -17,6 +18,7 @@ mod speaking;
 pub mod stream;
 #[cfg(test)]
 mod tests;
+pub mod tone;
 
 pub use action::{Action, EndReason, EventKind, TimelineEvent};
 pub use input::{AskId, Facts, Input, KeySource, Nothing, PlayId};
