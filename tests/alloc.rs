@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use minxin::call::stream::{Codec, Direction, Stream};
 use minxin::ids::CallId;
-use minxin::media::{Clip, Engine, MediaConfig, MediaSession, PlayId, Recording};
+use minxin::media::{Bridge, Clip, Engine, MediaConfig, MediaSession, PlayId, Recording, Role};
 
 /// Counts what is allocated, by any thread.
 struct Counting;
@@ -66,7 +66,7 @@ fn connect(us: &MediaSession, peer: &MediaSession) {
     us.connect(stream).expect("connected");
 }
 
-/// Calls that play, record, hear and report (RTCP falls into the counted time) while nothing begins or ends.
+/// Calls that play, record, hear, talk in a bridge and report (RTCP falls into the counted time) while nothing begins or ends.
 #[test]
 fn nothing_is_allocated_per_packet() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,6 +86,9 @@ fn nothing_is_allocated_per_packet() {
         caller.play(PlayId(1), vec![Arc::clone(&clip)]).expect("taken");
         pairs.push((us, caller));
     }
+    // The callers of two calls talk to each other as well, a third listens.
+    let mut bridge = Bridge::between(&[&pairs[0].0, &pairs[1].0]).expect("a bridge");
+    bridge.join(&pairs[2].0, Role::Listen).expect("a bridge");
     std::thread::sleep(Duration::from_secs(2)); // Warm-up: files open, first events, writer's buffers.
 
     let (allocated, received) = (ALLOCATIONS.load(Ordering::Relaxed), near.stats().received);

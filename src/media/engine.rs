@@ -112,6 +112,7 @@ impl Engine {
         let shared = Arc::new(SessionShared {
             serial,
             closing: AtomicBool::new(false),
+            bridged: AtomicBool::new(false),
             meter: Meter::default(),
             events: Mutex::new(Some(events)),
             ear: Mutex::new(Ear::default()),

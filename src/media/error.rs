@@ -28,6 +28,12 @@ pub enum MediaError {
     /// A session has one recording.
     #[error("the call is being recorded already")]
     AlreadyRecording,
+    /// A session is in one bridge at a time.
+    #[error("the call is in a bridge already")]
+    AlreadyBridged,
+    /// A bridge has its most of parties.
+    #[error("the bridge has its most of {most} parties")]
+    BridgeFull { most: usize },
     /// A sound file could not be read.
     #[error("cannot read {}", path.display())]
     Wav { path: PathBuf, source: hound::Error },

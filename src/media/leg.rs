@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::conceal;
 use super::event::{MediaEvent, RecordingFault};
+use super::junction::{Junction, Plug};
 use super::latch::{Latch, Verdict};
 use super::player::Finished;
 use super::quality::{CallQuality, mos};
@@ -37,6 +38,8 @@ pub trait Outlet: Shelf {
     fn event(&mut self, event: MediaEvent);
     /// A playback is over.
     fn finished(&mut self, finished: Finished);
+    /// A line of a bridge is over: to be freed, not here.
+    fn unplugged(&mut self, plug: Plug);
     /// The caller's audio, for the listener; false where it was dropped.
     fn heard(&mut self, at: i64, frame: &[i16; FRAME_SAMPLES]) -> bool;
 }
@@ -49,6 +52,7 @@ pub struct Leg {
     link: Option<Link>,
     sender: Sender,
     receiver: Receiver,
+    junction: Junction,
     /// Level of our last frame, in dBov.
     sent_level: f32,
     tape: Option<Tape>,
@@ -85,6 +89,7 @@ impl Leg {
             link: None,
             sender: Sender::new(ssrc, random),
             receiver: Receiver::new(),
+            junction: Junction::default(),
             sent_level: SILENT,
             tape: None,
             untold: None,
@@ -120,6 +125,11 @@ impl Leg {
         self.link = Some(Link { stream, latch, since: now });
         self.last_valid = now;
         self.silent_reported = now;
+    }
+
+    /// Takes up one end of a line of a bridge.
+    pub fn plug(&mut self, plug: Plug, outlet: &mut impl Outlet) {
+        self.junction.plug(plug, |plug| outlet.unplugged(plug));
     }
 
     /// What is played and which digits are sent.
@@ -213,6 +223,7 @@ impl Leg {
         let clock = samples(at);
         let mut heard = [0; FRAME_SAMPLES];
         let delay = self.receive(at, &mut heard, outlet);
+        self.converse(&heard, outlet);
         let right = self.send(at, now.saturating_duration_since(due), outlet);
         self.pre_roll.push(clock, &heard);
         if self.listening {
@@ -275,6 +286,14 @@ impl Leg {
             }
             Some(_) | None => 0,
         }
+    }
+
+    /// Passes what the peer says to the others of a bridge, and what they say to the sender.
+    fn converse(&mut self, heard: &[i16; FRAME_SAMPLES], outlet: &mut impl Outlet) {
+        let mixer = &mut self.sender.mixer;
+        mixer.begin();
+        let lost = self.junction.tick(heard, mixer, |plug| outlet.unplugged(plug));
+        self.figures.bridge_lost += lost.unheard + lost.gaps;
     }
 
     /// Sends what is due; the audio that went out, if the stream lets us send.

@@ -19,13 +19,17 @@ use crate::ids::CallId;
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn engine() -> Engine {
+pub(super) fn engine() -> Engine {
+    engine_with(1)
+}
+
+pub(super) fn engine_with(threads: usize) -> Engine {
     // Below the system's own range of ports; pairs that another test holds are passed over.
-    let config = MediaConfig { address: Ipv4Addr::LOCALHOST.into(), ports: (20_000, 30_999), threads: 1 };
+    let config = MediaConfig { address: Ipv4Addr::LOCALHOST.into(), ports: (20_000, 30_999), threads };
     Engine::start(config).expect("an engine")
 }
 
-fn stream(remote_rtp: SocketAddr) -> Stream {
+pub(super) fn stream(remote_rtp: SocketAddr) -> Stream {
     Stream {
         remote_rtp,
         remote_rtcp: SocketAddr::new(remote_rtp.ip(), remote_rtp.port() + 1),
@@ -40,16 +44,16 @@ fn stream(remote_rtp: SocketAddr) -> Stream {
 }
 
 /// A tone of this many milliseconds.
-fn tone(hz: f32, millis: usize) -> Vec<i16> {
+pub(super) fn tone(hz: f32, millis: usize) -> Vec<i16> {
     (0..millis * 8).map(|n| (8_000.0 * (TAU * hz * n as f32 / 8_000.0).sin()) as i16).collect()
 }
 
-fn clip(samples: &[i16]) -> Vec<Arc<Clip>> {
+pub(super) fn clip(samples: &[i16]) -> Vec<Arc<Clip>> {
     vec![Arc::new(Clip::from_pcm(samples))]
 }
 
 /// The next event that `wanted` maps to something.
-async fn wait<T>(session: &mut MediaSession, mut wanted: impl FnMut(MediaEvent) -> Option<T>) -> T {
+pub(super) async fn wait<T>(session: &mut MediaSession, mut wanted: impl FnMut(MediaEvent) -> Option<T>) -> T {
     let found = async {
         while let Some(event) = session.next().await {
             if let Some(found) = wanted(event) {
@@ -62,18 +66,18 @@ async fn wait<T>(session: &mut MediaSession, mut wanted: impl FnMut(MediaEvent) 
 }
 
 /// The end of a playback: which, and whether it was cut short.
-fn done(event: MediaEvent) -> Option<(PlayId, bool)> {
+pub(super) fn done(event: MediaEvent) -> Option<(PlayId, bool)> {
     if let MediaEvent::PlaybackDone { id, interrupted } = event { Some((id, interrupted)) } else { None }
 }
 
 /// The key of a digit that came as a telephone event.
-fn digit(event: MediaEvent) -> Option<char> {
+pub(super) fn digit(event: MediaEvent) -> Option<char> {
     let MediaEvent::Digit { key, source: DigitSource::TelephoneEvent, .. } = event else { return None };
     Some(key)
 }
 
 /// Both tracks of a recording: the caller, us.
-fn tracks(path: &Path) -> (Vec<i16>, Vec<i16>) {
+pub(super) fn tracks(path: &Path) -> (Vec<i16>, Vec<i16>) {
     let samples: Vec<i16> =
         hound::WavReader::open(path).expect("a recording").into_samples().collect::<Result<_, _>>().expect("samples");
     samples.as_chunks::<2>().0.iter().map(|[left, right]| (*left, *right)).unzip()
@@ -84,7 +88,7 @@ fn power(samples: &[i16]) -> f64 {
 }
 
 /// Where the track first is loud for 10 ms, in samples.
-fn onset(track: &[i16]) -> Option<usize> {
+pub(super) fn onset(track: &[i16]) -> Option<usize> {
     track.windows(80).position(|window| power(window) > 1e6)
 }
 

@@ -14,6 +14,7 @@
 //! Invariants: an engine thread never locks, logs, blocks or awaits, and allocates nothing per packet; a full ring drops
 //! a recording's or a listener's audio, never the call; nobody but the negotiated peer reaches recording or recogniser.
 
+pub mod bridge;
 pub mod clip;
 pub mod conceal;
 pub mod dtmf;
@@ -21,12 +22,15 @@ pub mod ear;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod feed;
 pub mod g711;
 pub mod inband;
 pub mod jitter;
+pub mod junction;
 pub mod latch;
 pub mod leg;
 pub mod meter;
+pub mod mixer;
 pub mod player;
 pub mod ports;
 pub mod quality;
@@ -47,12 +51,15 @@ pub mod wav;
 pub mod wheel;
 
 #[cfg(test)]
+mod bridging;
+#[cfg(test)]
 mod loopback;
 mod pump;
 mod shared;
 mod wake;
 mod worker;
 
+pub use bridge::{Bridge, MAX_PARTIES, PartyId, Role};
 pub use clip::Clip;
 pub use engine::{Engine, MediaConfig};
 pub use error::MediaError;

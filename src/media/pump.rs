@@ -57,6 +57,7 @@ impl Pump {
                 }
             }
             News::Rejected(command) => drop(command),
+            News::Unplugged(plug) => drop(plug),
         }
     }
 

@@ -41,6 +41,8 @@ pub struct CallQuality {
     pub first_packet: Option<Duration>,
     /// Recorded or listened audio that was dropped because its consumer lagged, in frames.
     pub tap_dropped: u64,
+    /// Frames of a bridge that a lagging engine thread cost: not heard by a party, or not there in time for this one.
+    pub bridge_lost: u64,
 }
 
 /// Packet loss robustness of G.711 with concealment (ITU-T G.113 appendix I).

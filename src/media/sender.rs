@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::dtmf::EventSender;
 use super::g711;
+use super::mixer::Mixer;
 use super::player::{Finished, Player};
 use super::rtp::{HEADER_LEN, Header, SeqNo, Timestamp};
-use super::vad::SILENT;
-use crate::call::stream::Stream;
+use super::vad::{SILENT, level};
+use crate::call::stream::{Codec, Stream};
 use crate::units::{FRAME_SAMPLES, PTIME};
 
 /// Longest packet that we send, in frames: 60 ms.
@@ -32,6 +33,8 @@ pub struct Sender {
     pub ssrc: u32,
     /// What is played.
     pub player: Player,
+    /// What the others of a bridge say in this tick.
+    pub mixer: Mixer,
     /// Digits on their way out.
     pub digits: EventSender,
     seq: SeqNo,
@@ -53,6 +56,7 @@ impl Sender {
         Self {
             ssrc,
             player: Player::default(),
+            mixer: Mixer::default(),
             digits: EventSender::default(),
             seq: SeqNo(random as u16),
             origin: Timestamp((random >> 32) as u32),
@@ -88,10 +92,14 @@ impl Sender {
             sent.prompt = true;
         }
         sent.finished = self.player.finished();
-        if self.gathered == 0 {
-            self.begun = (timestamp, self.pause && (sent.prompt || self.packets == 0));
+        let bridged = self.mixer.is_sounding();
+        if bridged {
+            sent.level = self.mix(stream.codec, sent.prompt, &mut sent.payload);
         }
-        self.pause = !sent.prompt;
+        if self.gathered == 0 {
+            self.begun = (timestamp, self.pause && (sent.prompt || bridged || self.packets == 0));
+        }
+        self.pause = !(sent.prompt || bridged);
         let at = HEADER_LEN + self.gathered * FRAME_SAMPLES;
         self.packet[at..at + FRAME_SAMPLES].copy_from_slice(&sent.payload);
         self.gathered += 1;
@@ -115,6 +123,18 @@ impl Sender {
     /// Packets and payload octets sent.
     pub fn counts(&self) -> (u32, u32) {
         (self.packets, self.octets)
+    }
+
+    /// Puts what the others say into `payload`, under the prompt that is there, if any; the level of both, in dBov.
+    fn mix(&mut self, codec: Codec, prompt: bool, payload: &mut [u8; FRAME_SAMPLES]) -> f32 {
+        if prompt {
+            let mut announced = [0; FRAME_SAMPLES];
+            g711::decode(codec, payload, &mut announced);
+            self.mixer.announce(&announced);
+        }
+        let frame = self.mixer.frame();
+        g711::encode(codec, &frame, payload);
+        level(&frame)
     }
 
     fn flush(&mut self, stream: &Stream, send: &mut impl FnMut(&[u8])) {
@@ -147,7 +167,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::call::stream::{Codec, Direction};
+    use crate::call::stream::Direction;
     use crate::media::clip::Clip;
     use crate::media::event::PlayId;
     use crate::media::rtp::Packet;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::bridge::{PartyId, Seat};
 use super::clip::Clip;
 use super::error::MediaError;
 use super::event::{MediaEvent, PlayId};
@@ -69,6 +70,11 @@ impl MediaSession {
     /// Whose audio this is.
     pub fn call(&self) -> CallId {
         self.call
+    }
+
+    /// The session as a party of a [`super::Bridge`].
+    pub fn party(&self) -> PartyId {
+        PartyId(self.shared.serial)
     }
 
     /// Where the peer shall send RTP; RTCP goes one port above.
@@ -184,6 +190,11 @@ impl MediaSession {
             None => None,
         };
         MediaSummary { quality, recording }
+    }
+
+    /// Where the session lives.
+    pub(super) fn seat(&self) -> Seat {
+        Seat { lane: Arc::clone(&self.lane), slot: self.slot, shared: Arc::clone(&self.shared) }
     }
 
     fn order(&self, order: Order) -> Result<(), MediaError> {

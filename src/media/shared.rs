@@ -48,6 +48,8 @@ pub struct SessionShared {
     pub serial: u64,
     /// Set once the session is to end; the thread looks at every tick, so no full ring can keep a session alive.
     pub closing: AtomicBool,
+    /// Whether it is in a bridge; read and written by bridges only.
+    pub bridged: AtomicBool,
     /// How loud it is.
     pub meter: Meter,
     /// Events to the session; gone once the thread has let the call go.
@@ -117,6 +119,7 @@ mod tests {
         Arc::new(SessionShared {
             serial,
             closing: AtomicBool::new(false),
+            bridged: AtomicBool::new(false),
             meter: Meter::default(),
             events: Mutex::new(None),
             ear: Mutex::new(Ear::default()),

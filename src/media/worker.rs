@@ -19,6 +19,7 @@ use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, 
 
 use super::clip::Clip;
 use super::event::{MediaEvent, PlayId};
+use super::junction::Plug;
 use super::leg::{Leg, Outlet};
 use super::player::Finished;
 use super::ports::PortPair;
@@ -80,6 +81,8 @@ pub enum Order {
     Record(u64, Instant, Vec<Box<Block>>),
     /// Give the caller's audio to the listener, or stop.
     Listen(bool),
+    /// Take up one end of a line of a bridge.
+    Plug(Plug),
 }
 
 /// A message from the engine thread to its pump.
@@ -102,6 +105,8 @@ pub enum News {
     Closed(Box<Call>),
     /// Clips or blocks to be freed elsewhere.
     Rejected(Box<Command>),
+    /// A line of a bridge that is over, to be freed elsewhere.
+    Unplugged(Plug),
 }
 
 /// 20 ms of a caller's audio for its listener.
@@ -247,6 +252,7 @@ impl Worker {
                     leg.record(recording, origin, now, &mut outlet);
                 }
                 Order::Listen(on) => leg.listen(on, &mut outlet),
+                Order::Plug(plug) => leg.plug(plug, &mut outlet),
             }
         }
     }
@@ -425,6 +431,10 @@ impl Outlet for Outbox<'_> {
 
     fn finished(&mut self, finished: Finished) {
         self.post.note(self.slot, self.serial, News::Finished(finished));
+    }
+
+    fn unplugged(&mut self, plug: Plug) {
+        self.post.note(self.slot, self.serial, News::Unplugged(plug));
     }
 
     fn heard(&mut self, at: i64, frame: &[i16; FRAME_SAMPLES]) -> bool {
