@@ -382,6 +382,7 @@ async fn recognise(
         Expect::Request | Expect::Place => speech::Expect::Free,
         Expect::YesNo => speech::Expect::YesNo,
         Expect::Digits => speech::Expect::Digits,
+        Expect::Rating => speech::Expect::Rating,
     };
     match recogniser.answer(pcm, expect, monotonic() + within).await {
         Ok(heard) => Ok(Some((heard.text, heard.confidence)).filter(|(text, _)| !text.is_empty())),

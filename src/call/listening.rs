@@ -61,7 +61,7 @@ impl Call {
         if let Some(listening) = listening {
             match listening.keys {
                 Keys::One => self.decide(key, m),
-                Keys::Phone | Keys::CaseNumber => self.entry(key, listening, m),
+                Keys::Phone | Keys::CaseNumber | Keys::Number(_) => self.entry(key, listening, m),
             }
         }
     }
@@ -173,6 +173,7 @@ impl Call {
             Expect::Place => "place",
             Expect::YesNo => "yes_no",
             Expect::Digits => "digits",
+            Expect::Rating => "rating",
         };
         let detail = json!({ "ask": ask.0, "from_ms": millis(from), "to_ms": millis(to), "expect": named });
         self.note(EventKind::Asked, detail, m);

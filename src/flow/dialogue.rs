@@ -141,6 +141,8 @@ pub enum Keys {
     Phone,
     /// Digits of a case number; likewise.
     CaseNumber,
+    /// A number of at most so many digits; likewise.
+    Number(u8),
 }
 
 impl Keys {
@@ -152,6 +154,7 @@ impl Keys {
             Self::Phone if digits.starts_with('1') => digits.len() >= MOBILE_DIGITS,
             Self::Phone => digits.len() >= *PHONE_DIGITS.end(),
             Self::CaseNumber => digits.len() >= CaseNumber::MAX_DIGITS,
+            Self::Number(longest) => digits.len() >= usize::from(longest),
         }
     }
 }

@@ -125,6 +125,19 @@ pub fn yes_or_no(words: &str) -> Option<bool> {
     }
 }
 
+/// How satisfied `words` are, from 1, very dissatisfied, to 5, very satisfied; `None` where they do not say.
+pub fn satisfaction(words: &str) -> Option<u8> {
+    // The first that fits counts: 非常不满意 holds 不满意, which holds 满意.
+    const LEVELS: [(u8, &[&str]); 5] = [
+        (1, &["非常不满", "很不满", "太不满", "极不满", "特别不满", "完全不满", "十分不满", "最不满", "太差", "很差"]),
+        (2, &["不满", "不太满", "不是很满", "不怎么满", "不大满", "没有满意"]),
+        (5, &["非常满", "很满", "特别满", "十分满", "太满意", "最满意", "相当满", "非常好", "很好"]),
+        (3, &["一般", "还行", "凑合", "将就", "马马虎虎", "普通"]),
+        (4, &["满意"]),
+    ];
+    LEVELS.into_iter().find(|(_, wordings)| wordings.iter().any(|w| words.contains(w))).map(|(level, _)| level)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +173,22 @@ mod tests {
             assert!(emergency(words), "{words}");
         }
         assert!(!emergency("我想办老年证"));
+    }
+
+    #[test]
+    fn satisfaction_in_its_wordings() {
+        let check = |words: &str, level| assert_eq!(satisfaction(words), level, "{words}");
+        check("非常满意。", Some(5));
+        check("很满意", Some(5));
+        check("满意", Some(4));
+        check("比较满意吧", Some(4));
+        check("一般般", Some(3));
+        check("不满意", Some(2));
+        check("不是很满意", Some(2));
+        check("非常不满意", Some(1));
+        check("很不满意。", Some(1));
+        check("三", None);
+        check("水管还是漏", None);
     }
 
     #[test]

@@ -15,15 +15,18 @@ mod prompts;
 mod slots;
 mod spoken;
 mod tell;
-mod vocabulary;
+pub(crate) mod vocabulary;
 
 pub use check::check;
 pub use dialogue::{Dialogue, Event, Keys, Listening, MAX_TURNS, Then, Turn};
-pub use intent::{Intent, command, emergency, greeting, yes_or_no};
+pub use intent::{Intent, command, emergency, greeting, satisfaction, yes_or_no};
 pub use model::{Choice, Command, Field, Flow, Problem, State, StateId, Step, Timing};
 pub use prompts::{Interruptible, Prompt, PromptBook, PromptBookError, PromptId};
 pub use slots::CaseFacts;
 pub use vocabulary::{MOMENT, vocabulary};
+
+pub(crate) use spoken::digit_runs;
+pub(crate) use tell::{case_number, owner_name};
 
 /// What an utterance is expected to hold: lets the recogniser prefer what fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,9 +39,11 @@ pub enum Expect {
     YesNo,
     /// A string of digits.
     Digits,
+    /// One of the labels of a scale from very satisfied to very dissatisfied, or its key.
+    Rating,
 }
 
 /// The line, from 1, in which the byte at `offset` stands.
-fn line_of(text: &str, offset: usize) -> usize {
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|b| *b == b'\n').count()
 }

@@ -87,14 +87,20 @@ pub(super) fn phone(number: &PhoneNumber) -> Vec<PromptId> {
     numerals::prompts(&numerals::digits(national, One::Yao))
 }
 
-fn case_number(number: CaseNumber) -> Vec<PromptId> {
+/// A case number, digit by digit.
+pub(crate) fn case_number(number: CaseNumber) -> Vec<PromptId> {
     numerals::prompts(&numerals::digits(&number.to_string(), One::Yao))
 }
 
-fn owned(directory: &Directory, owner: PostId) -> [PromptId; 3] {
+/// The post that answers, as people speak of it.
+pub(crate) fn owner_name(directory: &Directory, owner: PostId) -> PromptId {
     let post = directory.posts.get(&owner);
     let level = post.and_then(|p| directory.level_of(p));
-    [say::OWNER.into(), say::owner(level, post.and_then(|p| p.window)), say::OWNER_TAIL.into()]
+    say::owner(level, post.and_then(|p| p.window))
+}
+
+fn owned(directory: &Directory, owner: PostId) -> [PromptId; 3] {
+    [say::OWNER.into(), owner_name(directory, owner), say::OWNER_TAIL.into()]
 }
 
 fn promised(due: chrono::NaiveDate) -> Vec<PromptId> {

@@ -6,19 +6,19 @@ use crate::cases::State;
 use crate::directory::{Level, OrgId, WindowCode};
 
 /// "Take your time, I am waiting."
-pub(super) const NUDGE: &str = "nudge";
+pub(crate) const NUDGE: &str = "nudge";
 /// "You may also press a key; 0 for a person."
-pub(super) const NUDGE_KEY: &str = "nudge.key";
+pub(crate) const NUDGE_KEY: &str = "nudge.key";
 /// "I did not catch that, please say it again."
-pub(super) const NOT_UNDERSTOOD: &str = "not_understood.1";
+pub(crate) const NOT_UNDERSTOOD: &str = "not_understood.1";
 /// "I did not understand; I record it for somebody who does."
 pub(super) const GIVE_UP: &str = "not_understood.2";
 /// "This key means nothing here."
-pub(super) const WRONG_KEY: &str = "wrong_key";
+pub(crate) const WRONG_KEY: &str = "wrong_key";
 /// "I shall speak more slowly."
-pub(super) const SLOWER: &str = "slower_on";
+pub(crate) const SLOWER: &str = "slower_on";
 /// "We go back one step."
-pub(super) const BACK: &str = "back";
+pub(crate) const BACK: &str = "back";
 /// "I noted what you said."
 pub(super) const NOTED: &str = "thanks_words";
 /// "If right press 1 or say so; if wrong press 2."
@@ -30,11 +30,11 @@ pub(super) const RECORD: &str = "record.begin";
 /// "I heard nothing; leave a message after the tone."
 pub(super) const SILENT: &str = "silence.record";
 /// "Listening is slow at present: please use keys."
-pub(super) const DEGRADED: &str = "degraded.speech";
+pub(crate) const DEGRADED: &str = "degraded.speech";
 /// "Something is wrong on our side; what you say is recorded."
 pub(super) const TROUBLE: &str = "trouble.sorry";
 /// "In danger hang up and dial 110, 119 or 120."
-pub(super) const EMERGENCY: &str = "emergency.advice";
+pub(crate) const EMERGENCY: &str = "emergency.advice";
 /// "One moment, please": said by the call when the recogniser takes long.
 pub const MOMENT: &str = "moment";
 /// "Your matter is registered under"
@@ -62,7 +62,7 @@ pub(super) const PROGRESS_UNKNOWN: &str = "progress.unknown";
 /// "The number seems mistyped."
 pub(super) const PROGRESS_WRONG: &str = "progress.wrong_check";
 /// "We must stop here for now."
-pub(super) const GOODBYE_EARLY: &str = "goodbye.early";
+pub(crate) const GOODBYE_EARLY: &str = "goodbye.early";
 
 const PLAIN: [&str; 30] = [
     NUDGE,

@@ -5,7 +5,7 @@
 //! one answer add up, for 对, 对。 and 队 are the same sound. What fits no answer is rejected, so that the flow asks again.
 
 use super::Expect;
-use crate::flow::yes_or_no;
+use crate::flow::{satisfaction, yes_or_no};
 
 /// Longer audio holds more than a word; free recognition does better there.
 pub const ONE_WORD_MS: i64 = 1_500;
@@ -51,12 +51,26 @@ const DIGITS: &[Choice] = &[
     Choice { text: "9", wordings: &["九", "9", "酒", "久"] },
 ];
 
+const RATING: &[Choice] = &[
+    Choice { text: "非常满意", wordings: &["非常满意", "很满意"] },
+    Choice { text: "满意", wordings: &["满意", "比较满意", "挺满意"] },
+    Choice { text: "一般", wordings: &["一般", "一班", "一般般", "还行"] },
+    Choice { text: "不满意", wordings: &["不满意", "不太满意"] },
+    Choice { text: "非常不满意", wordings: &["非常不满意", "很不满意"] },
+    Choice { text: "1", wordings: &["一", "1"] },
+    Choice { text: "2", wordings: &["二", "2"] },
+    Choice { text: "3", wordings: &["三", "3", "山"] },
+    Choice { text: "4", wordings: &["四", "4"] },
+    Choice { text: "5", wordings: &["五", "5", "午"] },
+];
+
 /// The answers that make sense; none where anything may be said.
 pub fn choices(expect: Expect) -> &'static [Choice] {
     match expect {
         Expect::Free => &[],
         Expect::YesNo => YES_NO,
         Expect::Digits => DIGITS,
+        Expect::Rating => RATING,
     }
 }
 
@@ -67,6 +81,7 @@ pub fn fits(expect: Expect, text: &str) -> bool {
         // A lone 不 is rather a misheard 对 than an answer.
         Expect::YesNo => yes_or_no(text).is_some() && text.trim_end_matches(['。', '，', '！']) != "不",
         Expect::Digits => super::numbers::digits(text).is_some(),
+        Expect::Rating => satisfaction(text).is_some() || super::numbers::digits(text).is_some(),
     }
 }
 
@@ -132,6 +147,9 @@ mod tests {
         }
         for choice in DIGITS {
             assert!(fits(Expect::Digits, choice.text), "{choice:?}");
+        }
+        for choice in RATING {
+            assert!(fits(Expect::Rating, choice.text), "{choice:?}");
         }
         assert!(!fits(Expect::YesNo, "事") && !fits(Expect::Digits, "山"));
     }

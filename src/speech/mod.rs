@@ -47,4 +47,6 @@ pub enum Expect {
     YesNo,
     /// A number read out digit by digit: a telephone number, a case number.
     Digits,
+    /// One of the labels of a scale of satisfaction, or the digit of its key.
+    Rating,
 }

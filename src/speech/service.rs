@@ -161,7 +161,7 @@ impl Speech {
         let Text { text, confidence } = transcriber::join(texts).ok_or(SpeechError::NoSpeech)?;
         self.shared.counters.update(|s| s.answered += 1);
         let text = match expect {
-            Expect::Free | Expect::YesNo => text,
+            Expect::Free | Expect::YesNo | Expect::Rating => text,
             Expect::Digits => numbers::digits(&text).unwrap_or(text),
         };
         Ok(Heard { text, confidence, took: clock::monotonic() - asked })

@@ -98,6 +98,7 @@ fn understood(said: &str, heard: &str) -> bool {
     match expected(said) {
         Expect::YesNo => crate::flow::yes_or_no(heard) == crate::flow::yes_or_no(said),
         Expect::Digits => Some(heard) == crate::speech::numbers::digits(said).as_deref(),
+        Expect::Rating => crate::flow::satisfaction(heard) == crate::flow::satisfaction(said),
         Expect::Free => heard.trim_matches(|c: char| !c.is_alphanumeric()) == said,
     }
 }
@@ -105,7 +106,7 @@ fn understood(said: &str, heard: &str) -> bool {
 fn expected(said: &str) -> Expect {
     match said {
         "是" | "不是" | "对" | "不对" => Expect::YesNo,
-        "满意" | "不满意" => Expect::Free,
+        "满意" | "不满意" => Expect::Rating,
         _ => Expect::Digits,
     }
 }
