@@ -13,7 +13,7 @@ use crate::call::stream::Codec;
 use crate::clock::monotonic;
 use crate::ids::CallId;
 use crate::media::{CallQuality, Clip, Engine, MediaConfig, MediaEvent, MediaSession, PlayId, Recording, wav};
-use crate::sip::{self, Dialog, DialogEvent, DigestCredentials, OutgoingCall, SipConfig, SipError};
+use crate::sip::{self, Dialog, DialogEvent, Login, OutgoingCall, SipConfig, SipError};
 
 /// How long it may ring.
 const RING_LIMIT: Duration = Duration::from_secs(30);
@@ -116,21 +116,14 @@ impl Phone {
         let media = engine.open(CallId::fresh())?;
         let began = monotonic();
         let call = OutgoingCall {
-            to: self.uri.clone(),
-            from: self.from.clone(),
-            credentials: self.credentials.clone().map(|(username, password)| DigestCredentials {
-                realm: String::new(),
-                username,
-                password,
-            }),
-            local_rtp: media.local_rtp(),
-            codecs: Vec::new(),
+            credentials: self.credentials.as_ref().map(|(user, password)| Arc::new(Login::new(None, user, password))),
             ring_timeout: RING_LIMIT,
+            ..OutgoingCall::new(&self.uri, &self.from, media.local_rtp())
         };
         let answer = match endpoint.call(call).await {
             Ok(dialog) => Answer::Talked(Box::new(self.talk(dialog, media, began).await?)),
             Err(SipError::Refused { status, .. }) => Answer::Refused { status, after: began.elapsed() },
-            Err(SipError::NoAnswer) => Answer::Refused { status: 408, after: began.elapsed() },
+            Err(SipError::NoAnswer | SipError::Unresponsive) => Answer::Refused { status: 408, after: began.elapsed() },
             Err(SipError::Connect { .. }) => Answer::Refused { status: 503, after: began.elapsed() },
             Err(other) => return Err(other.into()),
         };

@@ -54,6 +54,29 @@ pub(super) async fn start(
     Ok(transaction)
 }
 
+/// A way to `peer`: the one UDP socket, `flow` where it is a live stream, else a new stream.
+pub(super) async fn reach(
+    core: &Arc<Core>,
+    transport: Transport,
+    uri: &str,
+    peer: SocketAddr,
+    flow: Option<SipConnection>,
+) -> Result<SipConnection, SipError> {
+    if transport == Transport::Udp {
+        let (udp, _) = core.udp.as_ref().ok_or(SipError::NoTransport("UDP"))?;
+        return Ok(SipConnection::Udp(udp.clone()));
+    }
+    match flow.filter(|flow| flow.transport() == transport && !is_gone(flow)) {
+        Some(flow) => Ok(flow),
+        None => dial(core, transport, uri, peer).await,
+    }
+}
+
+/// Whether a stream has ended.
+fn is_gone(connection: &SipConnection) -> bool {
+    connection.is_reliable() && connection.cancel_token().is_some_and(|token| token.is_cancelled())
+}
+
 /// The connection as it is, or a new one of its kind where a stream has gone.
 async fn live_connection(
     core: &Arc<Core>,
@@ -61,17 +84,11 @@ async fn live_connection(
     uri: &str,
     peer: SocketAddr,
 ) -> Result<SipConnection, SipError> {
-    let gone = old.is_reliable() && old.cancel_token().is_some_and(|token| token.is_cancelled());
-    if gone { dial(core, old.transport(), uri, peer).await } else { Ok(old) }
+    if is_gone(&old) { dial(core, old.transport(), uri, peer).await } else { Ok(old) }
 }
 
 /// A new connection to `peer`, by TLS if that is the transport: then its certificate must bear the name in `uri`.
-pub(super) async fn dial(
-    core: &Arc<Core>,
-    transport: Transport,
-    uri: &str,
-    peer: SocketAddr,
-) -> Result<SipConnection, SipError> {
+async fn dial(core: &Arc<Core>, transport: Transport, uri: &str, peer: SocketAddr) -> Result<SipConnection, SipError> {
     let (secure, port) = if transport == Transport::Tls {
         (Some((core.connector.clone(), tls::server_name(uri, peer))), core.tls.map(|addr| addr.port()))
     } else {

@@ -142,14 +142,16 @@ impl Authenticator {
 }
 
 /// The client's answer to the challenges of a 401 or 407, or `None` where none of them is for these credentials.
+///
+/// `count` says for which time a nonce is answered, from 1: the peer takes a repeated count for a replay (RFC 7616 §3.4).
 pub(super) fn authorize<'a>(
     challenges: impl Iterator<Item = &'a str>,
     credentials: &DigestCredentials,
     method: &str,
     uri: &str,
     cnonce: &str,
+    count: impl FnOnce(&str) -> u32,
 ) -> Option<String> {
-    const NC: &str = "00000001";
     let mut best: Option<(Algorithm, &str, Option<&str>, bool)> = None;
     for challenge in challenges {
         let Some((scheme, params)) = challenge.trim().split_once(' ') else { continue };
@@ -163,7 +165,8 @@ pub(super) fn authorize<'a>(
         }
     }
     let (algorithm, nonce, opaque, has_qop) = best?;
-    let qop = has_qop.then_some(Qop { nc: NC, cnonce });
+    let nc = format!("{:08x}", count(nonce));
+    let qop = has_qop.then_some(Qop { nc: &nc, cnonce });
     let response = algorithm.response(credentials, method, uri, nonce, qop);
     let DigestCredentials { realm, username, .. } = credentials;
     let name = algorithm.name();
@@ -171,7 +174,7 @@ pub(super) fn authorize<'a>(
         r#"Digest username="{username}", realm="{realm}", nonce="{nonce}", uri="{uri}", response="{response}", algorithm={name}"#
     );
     if has_qop {
-        value.push_str(&format!(r#", qop=auth, cnonce="{cnonce}", nc={NC}"#));
+        value.push_str(&format!(r#", qop=auth, cnonce="{cnonce}", nc={nc}"#));
     }
     if let Some(opaque) = opaque {
         value.push_str(&format!(r#", opaque="{opaque}""#));
@@ -218,7 +221,7 @@ mod tests {
         let server = server();
         let check = |who: &DigestCredentials, method: &str, later_s: u64, proof: Proof| {
             let challenges = server.challenges(1_000, false);
-            let value = authorize(challenges.iter().map(String::as_str), &alice(), "INVITE", "sip:1@h", "c")
+            let value = authorize(challenges.iter().map(String::as_str), &alice(), "INVITE", "sip:1@h", "c", |_| 1)
                 .map(|value| if who == &alice() { value } else { value.replace("alice", &who.username) })
                 .expect("an answer");
             assert!(value.contains("algorithm=SHA-256"), "{value}");
@@ -256,7 +259,7 @@ mod tests {
     #[test]
     fn credentials_go_to_their_realm_only() {
         let check = |challenge: &str, answered: bool| {
-            let answer = authorize([challenge].into_iter(), &alice(), "INVITE", "sip:1@h", "c");
+            let answer = authorize([challenge].into_iter(), &alice(), "INVITE", "sip:1@h", "c", |_| 1);
             assert_eq!(answer.is_some(), answered, "{challenge}");
         };
         check(r#"Digest realm="minxin", nonce="n""#, true);

@@ -268,7 +268,7 @@ impl Endpoint {
 
     /// Calls somebody and waits for the answer. Dropping the future gives up: the peer gets a CANCEL.
     pub async fn call(&self, call: OutgoingCall) -> Result<Dialog, SipError> {
-        outgoing::call(Arc::clone(&self.core), call).await
+        outgoing::call(Arc::clone(&self.core), call, None).await
     }
 }
 

@@ -22,6 +22,7 @@ pub mod fuzzing;
 mod incoming;
 mod invite_server;
 mod leg;
+mod login;
 mod message;
 mod outgoing;
 mod rate;
@@ -43,7 +44,8 @@ pub use dialog::{Dialog, DialogEvent, EndReason};
 pub use digest::DigestCredentials;
 pub use endpoint::{Endpoint, SipConfig, SipStats, start};
 pub use incoming::{IncomingCall, Reject};
-pub use outgoing::OutgoingCall;
+pub use login::Login;
+pub use outgoing::{Early, OutgoingCall};
 pub use sdp::SdpError;
 pub use state::resolve;
 pub use tls::{TlsConfig, TlsError};
@@ -98,7 +100,12 @@ pub enum SipError {
         status: u16,
         /// Its phrase.
         reason: String,
+        /// The telephone network's own reason (ITU-T Q.850), where the peer gave one in Reason (RFC 3326).
+        cause: Option<u8>,
     },
+    /// The peer sent nothing at all while the request was repeated for 64*T1.
+    #[error("the peer does not respond")]
+    Unresponsive,
     /// Nobody answered in time.
     #[error("the call was not answered in time")]
     NoAnswer,

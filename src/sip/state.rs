@@ -143,6 +143,11 @@ impl DialogState {
         finish(text, fields, body)
     }
 
+    /// Goes on counting from `cseq`: requests within an early dialog count as well (RFC 3261 §12.2.1.1).
+    pub(super) fn count_from(&mut self, cseq: u32) {
+        self.local_cseq = self.local_cseq.max(cseq);
+    }
+
     /// Where the next request goes.
     pub(super) fn hop(&self) -> Hop {
         let route = self.route_set.first().and_then(|route| NameAddr::parse(route)).map(|route| route.uri);

@@ -4,6 +4,8 @@ use rsipstack::sip::{HasHeaders, Header, HeadersExt as _, Request, Response, Sip
 use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 
+use super::SipError;
+use super::address::NameAddr;
 use super::body::{Body, session_description};
 use super::reply::Reply;
 use super::session_timer::{Refresher, SessionTimer, TimerOffer};
@@ -36,6 +38,27 @@ pub(super) fn has_token(message: &impl HasHeaders, name: &'static str, token: &s
 /// The number in CSeq.
 pub(super) fn cseq(message: &impl HasHeaders) -> Option<u32> {
     field(message, "CSeq").and_then(super::front::cseq).map(|(number, _)| number)
+}
+
+/// What a final response that is no 2xx comes to.
+pub(super) fn refused(response: &Response) -> SipError {
+    SipError::Refused {
+        status: response.status_code.code(),
+        reason: response.wire_reason.clone().unwrap_or_else(|| response.status_code.text().to_owned()),
+        cause: all(response, "Reason").flat_map(list).find_map(cause),
+    }
+}
+
+/// The cause of one `Q.850` value of Reason (RFC 3326 §2).
+fn cause(reason: &str) -> Option<u8> {
+    let (protocol, params) = reason.split_once(';')?;
+    let cause = params.split(';').find_map(|param| param.trim().strip_prefix("cause="))?;
+    cause.trim().parse().ok().filter(|_| protocol.trim().eq_ignore_ascii_case("Q.850"))
+}
+
+/// The tag that a response's sender gave the dialog.
+pub(super) fn to_tag(response: &Response) -> Option<String> {
+    field(response, "To").and_then(NameAddr::parse).and_then(|to| to.tag().map(str::to_owned))
 }
 
 /// What a message says of session timers.

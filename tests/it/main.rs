@@ -12,6 +12,7 @@ mod pages;
 mod privacy;
 mod sip_calls;
 mod sip_front;
+mod sip_ringing;
 mod sip_tls;
 mod support;
 mod torture;

@@ -21,14 +21,7 @@ fn next(dialog: &mut Dialog) -> impl Future<Output = DialogEvent> {
 }
 
 fn outgoing(to: String) -> OutgoingCall {
-    OutgoingCall {
-        to,
-        from: "13812341234".into(),
-        credentials: None,
-        local_rtp: ([127, 0, 0, 1], 41000).into(),
-        codecs: Vec::new(),
-        ring_timeout: PATIENCE,
-    }
+    OutgoingCall { ring_timeout: PATIENCE, ..OutgoingCall::new(to, "13812341234", ([127, 0, 0, 1], 41000).into()) }
 }
 
 #[tokio::test]

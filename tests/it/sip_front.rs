@@ -1,7 +1,8 @@
 //! Who is answered, and what is refused before it becomes a call.
 
-use minxin::sip::{DigestCredentials, OutgoingCall, SipConfig, SipError};
+use std::sync::Arc;
 
+use minxin::sip::{DigestCredentials, Login, OutgoingCall, SipConfig, SipError};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
@@ -189,13 +190,10 @@ async fn a_challenge_is_met_by_the_right_password_only() {
     let (endpoint, _dialogs) = answering(SipConfig { auth: Some(who.clone()), ..config() }).await;
     let (phone, _calls) = gateway(config()).await;
     let udp = endpoint.udp_addr().expect("UDP is on");
-    let call = |credentials| OutgoingCall {
-        to: format!("sip:12345@{udp}"),
-        from: "13812341234".into(),
-        credentials,
-        local_rtp: local_rtp(),
-        codecs: Vec::new(),
+    let call = |who: Option<DigestCredentials>| OutgoingCall {
+        credentials: who.map(|who| Arc::new(Login::new(Some(who.realm), &who.username, &who.password))),
         ring_timeout: PATIENCE,
+        ..OutgoingCall::new(format!("sip:12345@{udp}"), "13812341234", local_rtp())
     };
     let mut dialog = phone.call(call(Some(who.clone()))).await.expect("the right password");
     dialog.hang_up(None).await;

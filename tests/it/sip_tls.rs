@@ -16,14 +16,7 @@ fn with_tls(certificate: &Certificate) -> SipConfig {
 }
 
 fn outgoing(to: String) -> OutgoingCall {
-    OutgoingCall {
-        to,
-        from: "13812341234".into(),
-        credentials: None,
-        local_rtp: local_rtp(),
-        codecs: Vec::new(),
-        ring_timeout: PATIENCE,
-    }
+    OutgoingCall { ring_timeout: PATIENCE, ..OutgoingCall::new(to, "13812341234", local_rtp()) }
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ impl Leg {
             Some(Command::HangUp { reason, done }) => self.hang_up(reason, Some(done)),
             Some(Command::Direct { direction, done }) => {
                 if self.asking || self.unacked.is_some() {
-                    drop(done.send(Err(SipError::Refused { status: 491, reason: "Request Pending".into() })));
+                    drop(done.send(Err(request_pending())));
                     return Next::GoOn;
                 }
                 let previous = self.negotiation.wanted();
@@ -103,10 +103,7 @@ impl Leg {
     pub(super) fn on_outcome(&mut self, asked: Asked, result: Result<Response, SipError>) -> Next {
         let status = result.as_ref().map_or(408, |response| response.status_code.code());
         let refused = |response: &Result<Response, SipError>| match response {
-            Ok(response) => SipError::Refused {
-                status: response.status_code.code(),
-                reason: response.status_code.text().to_owned(),
-            },
+            Ok(response) => wire::refused(response),
             Err(_) => SipError::NoAnswer,
         };
         let ok = result.as_ref().ok().filter(|r| r.status_code.kind() == StatusCodeKind::Successful);
@@ -155,4 +152,9 @@ impl Leg {
         self.tell(DialogEvent::Stream(stream));
         Ok(())
     }
+}
+
+/// The refusal that a second request of ours would earn while the first is under way (RFC 3261 §14.1).
+fn request_pending() -> SipError {
+    SipError::Refused { status: 491, reason: "Request Pending".into(), cause: None }
 }

@@ -227,6 +227,23 @@ impl Received {
     }
 }
 
+/// A response to `request` as one of perhaps several telephones behind a trunk gives it: `tag` names which. `extra` are
+/// header lines, each ended by CRLF; a Contact among them replaces the usual one.
+pub(crate) fn answer_as(request: &Received, status: u16, tag: &str, extra: &str, sdp: Option<&str>) -> String {
+    let mut text = format!("SIP/2.0 {status} Whatever\r\n");
+    for name in ["Via", "From", "Call-ID", "CSeq"] {
+        for value in request.headers(name) {
+            let _ = write!(text, "{name}: {value}\r\n");
+        }
+    }
+    let to = request.header("To").expect("every message has a To");
+    let to = if to.contains(";tag=") { to.to_owned() } else { format!("{to};tag={tag}") };
+    let target = request.0.split(' ').nth(1).expect("a Request-URI");
+    let contact = if extra.contains("Contact: ") { String::new() } else { format!("Contact: <{target}>\r\n") };
+    let _ = write!(text, "To: {to}\r\n{contact}{extra}");
+    finish(text, sdp)
+}
+
 fn finish(mut text: String, sdp: Option<&str>) -> String {
     if sdp.is_some() {
         text.push_str("Content-Type: application/sdp\r\n");
