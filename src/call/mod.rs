@@ -13,6 +13,7 @@ mod input;
 mod listening;
 mod machine;
 mod phase;
+mod policy;
 mod profile;
 mod speaking;
 pub mod stream;
@@ -23,6 +24,7 @@ pub mod tone;
 pub use action::{Action, EndReason, EventKind, TimelineEvent};
 pub use input::{AskId, Facts, Input, KeySource, Nothing, PlayId};
 pub use machine::{CASE_AFTER, Call, MAX_CALL, NOTICE};
+pub use policy::{Barred, DialPolicy, Standing, Usage};
 pub use profile::{LineProfile, ProfileError};
 pub use speaking::BARGE_IN;
 
