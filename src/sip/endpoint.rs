@@ -28,8 +28,10 @@ use super::registry::Registry;
 use super::reply::Reply;
 use super::session_timer::{Limits, MIN_SE};
 use super::tls::{self, TlsConfig};
+use super::trunk::{TrunkConfig, Trunks};
 use super::udp::ScreenedSocket;
 use super::{SipError, dialog::Dialog, outgoing, outgoing::OutgoingCall, tcp, wire};
+use crate::call::DialPolicy;
 use crate::call::stream::Codec;
 use crate::network::Network;
 
@@ -269,6 +271,12 @@ impl Endpoint {
     /// Calls somebody and waits for the answer. Dropping the future gives up: the peer gets a CANCEL.
     pub async fn call(&self, call: OutgoingCall) -> Result<Dialog, SipError> {
         outgoing::call(Arc::clone(&self.core), call, None).await
+    }
+
+    /// Starts to keep these trunks: asks whether they are there, and registers where that is wanted. Nothing goes out by
+    /// them that `policy` forbids.
+    pub fn trunks(&self, policy: DialPolicy, configs: Vec<TrunkConfig>) -> Trunks {
+        Trunks::start(&self.core, policy, configs)
     }
 }
 

@@ -15,6 +15,7 @@ mod dialog;
 mod digest;
 mod door;
 mod endpoint;
+mod failure;
 mod framing;
 mod front;
 #[cfg(fuzzing)]
@@ -34,6 +35,7 @@ mod state;
 mod tcp;
 mod text;
 mod tls;
+mod trunk;
 mod udp;
 mod wire;
 
@@ -43,12 +45,14 @@ use std::net::SocketAddr;
 pub use dialog::{Dialog, DialogEvent, EndReason};
 pub use digest::DigestCredentials;
 pub use endpoint::{Endpoint, SipConfig, SipStats, start};
+pub use failure::Failure;
 pub use incoming::{IncomingCall, Reject};
 pub use login::Login;
 pub use outgoing::{Early, OutgoingCall};
 pub use sdp::SdpError;
 pub use state::resolve;
 pub use tls::{TlsConfig, TlsError};
+pub use trunk::{Channel, TrunkAnswer, TrunkCall, TrunkConfig, TrunkStats, TrunkTransport, Trunks};
 
 /// To be added to every log filter: below `warn`, the SIP library writes whole messages, telephone numbers included.
 pub const LOG_DIRECTIVE: &str = "rsipstack=warn";

@@ -14,5 +14,6 @@ mod sip_calls;
 mod sip_front;
 mod sip_ringing;
 mod sip_tls;
+mod sip_trunks;
 mod support;
 mod torture;
