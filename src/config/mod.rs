@@ -12,9 +12,11 @@ use std::time::Duration;
 use crate::network::Network;
 
 mod reader;
+mod trunks;
 
 use reader::{ENV_PREFIX, Reader, Section};
 pub use reader::{Mistake, Place};
+pub use trunks::{Dialling, Transport, Trunk};
 
 /// Where `minxin` looks without `--config`.
 pub const DEFAULT_PATH: &str = "config/minxin.toml";
@@ -38,6 +40,10 @@ pub struct Config {
     pub database_url: Option<String>,
     /// Recognition.
     pub speech: Speech,
+    /// The ways out, in the order in which they are tried.
+    pub trunks: Vec<Trunk>,
+    /// What may be rung.
+    pub dialling: Dialling,
     /// How long a stop waits for calls to end.
     pub drain_limit: Duration,
 }
@@ -209,6 +215,8 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let model = speech.text("model").unwrap_or_else(|| "base".into());
     let threads = speech.integer("threads", 0..=64).unwrap_or(2);
     speech.done();
+    let trunks = trunks::read(root);
+    let dialling = trunks::read_dialling(root);
     root.done();
     Some(Config {
         home,
@@ -219,6 +227,8 @@ fn read(root: &Section<'_>) -> Option<Config> {
         web: Web { listen, https },
         database_url,
         speech: Speech { model, threads },
+        trunks,
+        dialling,
         drain_limit,
     })
 }
