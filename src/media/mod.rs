@@ -24,6 +24,7 @@ pub mod error;
 pub mod event;
 pub mod feed;
 pub mod g711;
+pub mod impair;
 pub mod inband;
 pub mod jitter;
 pub mod junction;
