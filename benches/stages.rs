@@ -10,6 +10,7 @@ use minxin::media::conceal::Concealer;
 use minxin::media::g711;
 use minxin::media::inband::ToneReceiver;
 use minxin::media::jitter::{CELL, JitterBuffer};
+use minxin::media::playout::Playout;
 use minxin::media::resample::Upsampler;
 use minxin::media::rtp::{HEADER_LEN, Header, Packet, SeqNo, Timestamp};
 use minxin::media::sender::Sender;
@@ -48,13 +49,14 @@ fn packets(c: &mut Criterion) {
 
     let mut buffer = JitterBuffer::default();
     let (mut timestamp, mut now) = (Timestamp(0), 0);
-    let mut codes = [0; FRAME_SAMPLES];
+    let mut codes = [0; CELL];
     c.bench_function("jitter push and pull", |b| {
         b.iter(|| {
             buffer.push(timestamp, black_box(&datagram[HEADER_LEN..]), true, now);
             timestamp = timestamp.plus(FRAME_SAMPLES as i32);
             now += FRAME_SAMPLES as i64;
-            buffer.pull(black_box(&mut codes), false, now)
+            let first = buffer.pull(black_box(&mut codes), 0, now);
+            (first, buffer.pull(black_box(&mut codes), CELL as i32, now))
         });
     });
 
@@ -108,6 +110,19 @@ fn analysis(c: &mut Criterion) {
             concealer.received(&mut second);
         });
     });
+    for (name, excess) in [("playout, no drift", 0), ("playout, shifting", 40)] {
+        let mut playout = Playout::default();
+        let mut out = [0; FRAME_SAMPLES];
+        c.bench_function(name, |b| {
+            b.iter(|| {
+                playout.steer(black_box(excess), false);
+                while playout.wants() {
+                    playout.push(black_box(&cell));
+                }
+                playout.frame(black_box(&mut out));
+            });
+        });
+    }
     if let Ok(mut upsampler) = Upsampler::new() {
         c.bench_function("resample 8 to 16 kHz", |b| b.iter(|| upsampler.frame(black_box(&sound)).is_ok()));
     }

@@ -6,7 +6,6 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::conceal;
 use super::event::{MediaEvent, RecordingFault};
 use super::junction::{Junction, Plug};
 use super::latch::{Latch, Verdict};
@@ -222,15 +221,16 @@ impl Leg {
         let at = self.since_opening(due);
         let clock = samples(at);
         let mut heard = [0; FRAME_SAMPLES];
-        let delay = self.receive(at, &mut heard, outlet);
+        let lag = self.receive(at, &mut heard, outlet);
         self.converse(&heard, outlet);
         let right = self.send(at, now.saturating_duration_since(due), outlet);
         self.pre_roll.push(clock, &heard);
         if self.listening {
             self.figures.tap_dropped += u64::from(!outlet.heard(clock, &heard));
         }
-        let lag = i64::from(delay) + conceal::DELAY as i64;
-        self.tape(&Frame { at: clock, right: right.as_ref(), left_at: clock - lag, left: &heard }, outlet);
+        let quiet = self.receiver.quiet();
+        let left_at = clock - i64::from(lag);
+        self.tape(&Frame { at: clock, right: right.as_ref(), left_at, left: &heard, quiet }, outlet);
         self.watch(at, outlet);
         if at >= self.next_report {
             self.next_report = at + rtcp::INTERVAL;
@@ -255,6 +255,11 @@ impl Leg {
     pub fn levels(&self) -> (f32, f32) {
         let receives = self.link.as_ref().is_some_and(|link| link.stream.direction.receives());
         (if receives { self.receiver.level() } else { SILENT }, self.sent_level)
+    }
+
+    /// How long the caller's audio waits in the buffers, in samples after the fastest packets; `None` before there is any.
+    pub fn wait(&self) -> Option<i32> {
+        self.receiver.wait()
     }
 
     /// The call in figures.

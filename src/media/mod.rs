@@ -33,6 +33,7 @@ pub mod leg;
 pub mod meter;
 pub mod mixer;
 pub mod player;
+pub mod playout;
 pub mod ports;
 pub mod quality;
 pub mod receiver;
@@ -51,6 +52,8 @@ pub mod vad;
 pub mod wav;
 pub mod wheel;
 
+#[cfg(test)]
+mod badline;
 #[cfg(test)]
 mod bridging;
 #[cfg(test)]

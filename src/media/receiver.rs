@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::conceal::Concealer;
+use super::conceal::{self, Concealer};
 use super::dtmf::{EventPayload, EventReceiver};
 use super::event::{DigitSource, MediaEvent};
 use super::g711;
 use super::inband::ToneReceiver;
-use super::jitter::{CELL, CELLS, Cell, Counters, JitterBuffer};
+use super::jitter::{CELL, Cell, Counters, JitterBuffer};
+use super::playout::{Fitted, Playout};
 use super::reception::{Order, Reception};
 use super::rtp::Packet;
 use super::vad::{Activity, Vad};
@@ -35,12 +36,15 @@ pub enum Kind {
 pub struct Receiver {
     jitter: JitterBuffer,
     concealer: Concealer,
+    playout: Playout,
     reception: Reception,
     digits: EventReceiver,
     tones: ToneReceiver,
     /// Tones are leakage of telephone events once one of those was seen (P10).
     events_seen: bool,
     vad: Vad,
+    /// How long the last frame waited, in samples.
+    waited: Option<i32>,
     ssrc: Option<u32>,
     heard_cells: u64,
 }
@@ -94,25 +98,17 @@ impl Receiver {
         pcm: &mut [i16; FRAME_SAMPLES],
         mut report: impl FnMut(MediaEvent),
     ) -> i32 {
-        let mut codes = [0; FRAME_SAMPLES];
-        let pulled = self.jitter.pull(&mut codes, self.vad.quiet(), samples(at));
-        let (cells, _) = pcm.as_chunks_mut::<CELL>();
-        for (n, cell) in cells.iter_mut().enumerate() {
-            match pulled.cells[n] {
-                Cell::Audio => {
-                    g711::decode(codec, &codes[n * CELL..], cell);
-                    self.concealer.received(cell);
-                    self.heard_cells += 1;
-                }
-                Cell::Missing => {
-                    self.concealer.lost(cell);
-                    self.heard_cells += 1;
-                }
-                Cell::Idle => {
-                    cell.fill(0);
-                    self.concealer.received(cell);
-                }
-            }
+        let now = samples(at);
+        let wait = self.jitter.wait(self.playout.held(), now);
+        self.playout.steer(wait.map_or(0, |wait| wait.is - wait.wanted), self.vad.quiet());
+        let mut idle = true;
+        while self.playout.wants() {
+            idle &= self.cell(codec, now) == Cell::Idle;
+        }
+        self.waited = self.jitter.wait(self.playout.held(), now).map(|wait| wait.is);
+        let lag = self.waited.map_or(0, |waited| waited + conceal::DELAY as i32);
+        self.playout.frame(pcm);
+        for (n, cell) in pcm.as_chunks::<CELL>().0.iter().enumerate() {
             self.vad.sent(sent_level);
             let end = at + CELL_TIME * (n as u32 + 1);
             match self.vad.heard(cell) {
@@ -126,12 +122,32 @@ impl Receiver {
             }
         }
         if !self.events_seen
-            && pulled.cells != [Cell::Idle; CELLS]
+            && !idle
             && let Some(key) = self.tones.samples(pcm)
         {
             report(MediaEvent::Digit { key, source: DigitSource::Tone, at, duration: TONE_HELD });
         }
-        pulled.delay
+        lag
+    }
+
+    /// Moves the next cell from the jitter buffer to the playout.
+    fn cell(&mut self, codec: Codec, now: i64) -> Cell {
+        let (mut codes, mut pcm) = ([0; CELL], [0; CELL]);
+        let cell = self.jitter.pull(&mut codes, self.playout.held(), now);
+        match cell {
+            Cell::Audio => {
+                g711::decode(codec, &codes, &mut pcm);
+                self.concealer.received(&mut pcm);
+                self.heard_cells += 1;
+            }
+            Cell::Missing => {
+                self.concealer.lost(&mut pcm);
+                self.heard_cells += 1;
+            }
+            Cell::Idle => self.concealer.received(&mut pcm),
+        }
+        self.playout.push(&pcm);
+        cell
     }
 
     /// The codec changes: what is buffered cannot be decoded any more.
@@ -152,6 +168,21 @@ impl Receiver {
     /// Counters of what was played.
     pub fn counters(&self) -> Counters {
         self.jitter.counters()
+    }
+
+    /// How long the last frame waited, in samples after the fastest packets; `None` before there are any.
+    pub fn wait(&self) -> Option<i32> {
+        self.waited
+    }
+
+    /// How the audio was fitted to our clock.
+    pub fn fitted(&self) -> Fitted {
+        self.playout.fitted()
+    }
+
+    /// Whether the last frame ended in a stretch where a cut is not heard.
+    pub fn quiet(&self) -> bool {
+        self.vad.quiet()
     }
 
     /// The level of the last 10 ms, in dBov.

@@ -14,6 +14,10 @@ use crate::units::{FRAME_SAMPLES, NARROWBAND_HZ};
 pub const BLOCK_SAMPLES: usize = 16 * FRAME_SAMPLES;
 /// Blocks that one recording brings into the pool: two open, four on their way to the disk and back (1.3 s).
 pub const BLOCKS: usize = 6;
+/// How far the caller's audio may lie from where it belongs, in samples, before it is moved even where that is heard: 40 ms.
+const MAX_SKEW: i64 = 320;
+/// And before it is moved in a quiet stretch: 1 ms.
+const QUIET_SKEW: i64 = 8;
 /// Longest recording; then it stops and the call goes on.
 pub const MAX_RECORDING: Duration = Duration::from_secs(3_600);
 
@@ -70,6 +74,8 @@ pub struct Frame<'a> {
     pub left_at: i64,
     /// The caller's audio.
     pub left: &'a [i16; FRAME_SAMPLES],
+    /// Whether a cut in the caller's audio is not heard here.
+    pub quiet: bool,
 }
 
 /// See the module's documentation.
@@ -87,6 +93,8 @@ pub struct Tape {
     block: u64,
     /// One past the last sample that our track reached.
     len: u64,
+    /// Where the caller's next frame joins the one before.
+    left_next: Option<i64>,
 }
 
 impl Tape {
@@ -95,7 +103,8 @@ impl Tape {
         let len = u64::try_from(now - origin).unwrap_or(0);
         let block = len / BLOCK_SAMPLES as u64;
         let begin = now - origin;
-        let mut tape = Self { recording, codec, origin, begin, previous: None, current: None, block, len };
+        let mut tape =
+            Self { recording, codec, origin, begin, previous: None, current: None, block, len, left_next: None };
         tape.current = tape.blank(block, shelf);
         tape
     }
@@ -136,12 +145,23 @@ impl Tape {
         }
         let mut codes = [0; FRAME_SAMPLES];
         g711::encode(self.codec, frame.left, &mut codes);
-        let start = frame.left_at - self.origin;
+        let start = self.left_start(frame);
         let early = (self.begin - start).clamp(0, FRAME_SAMPLES as i64);
         for block in [&mut self.previous, &mut self.current].into_iter().flatten() {
             place(&mut block.left, start + early - block.start as i64, &codes[early as usize..]);
         }
         dropped + u64::from(self.current.is_none())
+    }
+
+    /// Where the caller's frame goes: right behind the one before it as long as that is nearly where it belongs, because a
+    /// sample too many or too few would be a click.
+    fn left_start(&mut self, frame: &Frame<'_>) -> i64 {
+        let belongs = frame.left_at - self.origin;
+        let joined = self.left_next.unwrap_or(belongs);
+        let off = (belongs - joined).abs();
+        let start = if off > MAX_SKEW || (frame.quiet && off > QUIET_SKEW) { belongs } else { joined };
+        self.left_next = Some(start + FRAME_SAMPLES as i64);
+        start
     }
 
     /// Goes on in another law.
@@ -222,7 +242,7 @@ mod tests {
         for n in 0..frames {
             let at = 1_000 + n * 160;
             let left = if n == loud { &LOUD } else { &[0; FRAME_SAMPLES] };
-            let frame = Frame { at, right: Some(&[7; FRAME_SAMPLES]), left_at: at - lag(n), left };
+            let frame = Frame { at, right: Some(&[7; FRAME_SAMPLES]), left_at: at - lag(n), left, quiet: true };
             dropped += tape.frame(&frame, &mut store);
         }
         let (end, _) = tape.finish(&mut store);
@@ -282,7 +302,7 @@ mod tests {
         let mut tape = Tape::new(1, Codec::Pcma, 1_000, 1_000 + BEGIN, &mut store);
         for n in 0..60 {
             let at = 1_000 + BEGIN + n * 160;
-            tape.frame(&Frame { at, right: None, left_at: at - 490, left: &LOUD }, &mut store);
+            tape.frame(&Frame { at, right: None, left_at: at - 490, left: &LOUD, quiet: true }, &mut store);
         }
         let (end, _) = tape.finish(&mut store);
         assert!(matches!(end, TapeItem::End { samples, .. } if samples as i64 == BEGIN + 60 * 160));
@@ -306,9 +326,9 @@ mod tests {
     fn another_law_mid_call_keeps_the_sound() {
         let mut store = Store::of(4);
         let mut tape = Tape::new(1, Codec::Pcma, 0, 0, &mut store);
-        tape.frame(&Frame { at: 0, right: None, left_at: 0, left: &LOUD }, &mut store);
+        tape.frame(&Frame { at: 0, right: None, left_at: 0, left: &LOUD, quiet: true }, &mut store);
         tape.set_codec(Codec::Pcmu);
-        tape.frame(&Frame { at: 160, right: None, left_at: 160, left: &LOUD }, &mut store);
+        tape.frame(&Frame { at: 160, right: None, left_at: 160, left: &LOUD, quiet: true }, &mut store);
         tape.finish(&mut store);
         assert!(left(&store.items)[..320].iter().all(|sample| (15_000..17_000).contains(sample)));
     }
