@@ -69,8 +69,8 @@ fn found(track: &[i16], at: Duration) -> Vec<usize> {
     let amplitudes = TONES_HZ.map(|hz| amplitude(window, hz));
     let present = |n: &usize| {
         let amplitude = amplitudes[*n];
-        assert!(!(80.0..6_000.0).contains(&amplitude), "neither there nor gone: {amplitudes:?}");
-        amplitude > 80.0
+        assert!(!(200.0..3_000.0).contains(&amplitude), "neither there nor gone: {amplitudes:?}");
+        amplitude > 200.0
     };
     (0..TONES_HZ.len()).filter(present).collect()
 }
