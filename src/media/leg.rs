@@ -143,7 +143,11 @@ impl Leg {
             return false;
         }
         let codec = self.link.as_ref().map_or(Codec::Pcma, |link| link.stream.codec);
-        let origin = samples(self.since_opening(origin));
+        // A party that joins a call is recorded on the call's axis, which began before its session did.
+        let origin = match self.opened.checked_duration_since(origin) {
+            Some(before) => -samples(before),
+            None => samples(self.since_opening(origin)),
+        };
         self.tape = Some(Tape::new(recording, codec, origin, samples(self.since_opening(now)), outlet));
         true
     }

@@ -24,9 +24,12 @@ pub(super) fn engine() -> Engine {
 }
 
 pub(super) fn engine_with(threads: usize) -> Engine {
+    Engine::start(config(threads)).expect("an engine")
+}
+
+fn config(threads: usize) -> MediaConfig {
     // Below the system's own range of ports; pairs that another test holds are passed over.
-    let config = MediaConfig { address: Ipv4Addr::LOCALHOST.into(), ports: (20_000, 30_999), threads };
-    Engine::start(config).expect("an engine")
+    MediaConfig { address: Ipv4Addr::LOCALHOST.into(), ports: (20_000, 30_999), threads }
 }
 
 pub(super) fn stream(remote_rtp: SocketAddr) -> Stream {
@@ -324,6 +327,22 @@ async fn a_recording_that_cannot_be_written_does_not_stop_the_call() {
     let done = |event| matches!(event, MediaEvent::PlaybackDone { interrupted: false, .. }).then_some(());
     wait(&mut us, done).await;
     us.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_joins_late_is_recorded_on_the_call_s_time_axis() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = engine();
+    let origin = clock::monotonic();
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let us = engine.open(CallId::fresh()).expect("a session");
+    us.record(Recording { path: folder.path().join("us.wav"), origin }).expect("taken");
+    us.connect(stream(us.local_rtp())).expect("connected");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let lasted = origin.elapsed();
+    let recording = us.close().await.recording.expect("a recording");
+    assert!(recording.complete);
+    assert!(recording.duration.abs_diff(lasted) <= Duration::from_millis(150), "{recording:?} of {lasted:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
