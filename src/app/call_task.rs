@@ -246,7 +246,7 @@ impl Conversation {
             MediaEvent::Silent { .. } => Some(Input::MediaSilent),
             MediaEvent::FirstPacket { .. } => None,
             MediaEvent::RecordingFailed { fault } => {
-                tracing::error!(call = %self.id, %fault, "a recording stopped; the call goes on");
+                tracing::error!(call = %self.id, %fault, "a recording has a gap or stopped; the call goes on");
                 self.shared.counters.recordings_failed.inc();
                 None
             }

@@ -74,6 +74,13 @@ pub(super) fn samples(shared: &Shared, sip: SipStats) -> Vec<Sample> {
             "Audio blocks that recorder or listener were too slow for",
             media.taps_dropped,
         ),
+        Sample::now("recordings_waiting", "Recordings that wait for room on the disk", media.recordings_waiting as f64),
+        Sample::total("recordings_given_up", "Recordings whose file could not be written", media.recordings_given_up),
+        Sample::total(
+            "recording_lost_milliseconds",
+            "Audio of recordings that could not be written",
+            media.recording_lost_ms,
+        ),
         Sample::now("database_up", "Whether the database answers", f64::from(u8::from(up))),
         Sample::now("spool_records", "Records on disk that are not in the database", shared.store.unsent() as f64),
         Sample::now("spool_bytes", "Size of the spool", shared.store.spool_bytes() as f64),

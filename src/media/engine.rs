@@ -9,6 +9,7 @@ use std::time::Duration;
 use rtrb::RingBuffer;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::disk::{Disk, LocalDisk};
 use super::ear::Ear;
 use super::error::MediaError;
 use super::leg::Leg;
@@ -20,6 +21,7 @@ use super::rtcp::NtpTime;
 use super::session::MediaSession;
 use super::shared::{Lane, Registry, SessionShared, lock};
 use super::stats::{EngineStats, ThreadStats};
+use super::track::RecorderStats;
 use super::wake::Wake;
 use super::worker::{Call, MAX_CALLS, Order, Rings, Worker};
 use crate::clock;
@@ -56,6 +58,8 @@ pub struct Engine {
     next_serial: AtomicU64,
     undelivered: Arc<AtomicU64>,
     starts: Option<Starts>,
+    disk: LocalDisk,
+    recorder: Arc<RecorderStats>,
     recorder_wake: Arc<Wake>,
     /// Engine threads and pumps; then those that end after them.
     threads: Vec<JoinHandle<()>>,
@@ -68,6 +72,14 @@ impl Engine {
     /// # Errors
     /// When the system has no descriptors or threads left.
     pub fn start(config: MediaConfig) -> Result<Self, MediaError> {
+        let disk = LocalDisk::default();
+        let mut engine = Self::start_on(config, Box::new(disk.clone()))?;
+        engine.disk = disk;
+        Ok(engine)
+    }
+
+    /// As [`Self::start`], with another disk.
+    pub(super) fn start_on(config: MediaConfig, disk: Box<dyn Disk>) -> Result<Self, MediaError> {
         let start = |step| move |source| MediaError::Start { step, source };
         let recorder_wake = Arc::new(Wake::blocking().map_err(start("recorder wake-up"))?);
         let mut engine = Self {
@@ -76,6 +88,8 @@ impl Engine {
             next_serial: AtomicU64::new(1),
             undelivered: Arc::default(),
             starts: None,
+            disk: LocalDisk::default(),
+            recorder: Arc::default(),
             recorder_wake,
             threads: Vec::new(),
             recorder_threads: Vec::new(),
@@ -86,7 +100,8 @@ impl Engine {
         }
         let (starts, starting) = std::sync::mpsc::sync_channel(START_QUEUE);
         let (finished, finishing) = std::sync::mpsc::channel();
-        let writer = Writer { starts: starting, sources, wake: Arc::clone(&engine.recorder_wake), finished };
+        let (wake, stats) = (Arc::clone(&engine.recorder_wake), Arc::clone(&engine.recorder));
+        let writer = Writer { starts: starting, sources, wake, disk, stats, finished };
         engine.starts = Some(starts);
         let writing = spawn("media-record", move || writer.run())?;
         engine.recorder_threads.push(writing);
@@ -134,11 +149,19 @@ impl Engine {
         Ok(MediaSession::new(call, local, slot, shared, Arc::clone(lane), starts, arriving, closing))
     }
 
+    /// Octets that recordings leave free on their disk, for the spool and the database beside them.
+    pub fn keep_free(&self, bytes: u64) {
+        self.disk.keep_free(bytes);
+    }
+
     /// Figures over all sessions so far.
     pub fn stats(&self) -> EngineStats {
         let mut stats = EngineStats {
             ports_available: self.ports.available(),
             events_dropped: self.undelivered.load(Ordering::Relaxed),
+            recordings_waiting: self.recorder.waiting.load(Ordering::Relaxed),
+            recordings_given_up: self.recorder.given_up.load(Ordering::Relaxed),
+            recording_lost_ms: self.recorder.lost_ms.load(Ordering::Relaxed),
             ..EngineStats::default()
         };
         for lane in &self.lanes {

@@ -15,10 +15,11 @@ pub enum DigitSource {
     Tone,
 }
 
-/// Why a recording stopped before the call did.
+/// Why a recording has a gap, or stopped before the call did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum RecordingFault {
-    /// The file could not be created or written, a full disk among the reasons. What was written stays playable.
+    /// The file could not be created or written. Without room on its disk the recording goes on when there is room again,
+    /// with a gap; otherwise it has stopped. What was written stays playable.
     #[error("the file cannot be written: {0}")]
     Write(std::io::ErrorKind),
     /// The longest recording ([`super::MAX_RECORDING`]) is reached.
@@ -41,6 +42,6 @@ pub enum MediaEvent {
     PlaybackDone { id: PlayId, interrupted: bool },
     /// No valid packet came for [`super::SILENCE_LIMIT`] though the stream lets the peer send; repeated while it lasts.
     Silent { lasting: Duration },
-    /// The recording stopped; the call goes on.
+    /// The recording has a gap or stopped; the call goes on.
     RecordingFailed { fault: RecordingFault },
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use super::disk::faulty::FaultyDisk;
 use super::rtp::{HEADER_LEN, Header, SeqNo, Timestamp};
 use super::*;
 use crate::call::stream::{Codec, Direction, Stream};
@@ -343,6 +344,60 @@ async fn a_session_that_joins_late_is_recorded_on_the_call_s_time_axis() {
     let recording = us.close().await.recording.expect("a recording");
     assert!(recording.complete);
     assert!(recording.duration.abs_diff(lasted) <= Duration::from_millis(150), "{recording:?} of {lasted:?}");
+}
+
+/// Each block takes the disk half a second to write: more than it lasts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_disk_costs_the_recording_and_not_the_call() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let disk = FaultyDisk::default();
+    disk.slow_ms.store(500, Ordering::Relaxed);
+    let near = Engine::start_on(config(1), Box::new(disk.clone())).expect("an engine");
+    let far = engine();
+    let mut us = near.open(CallId::fresh()).expect("a session");
+    let caller = far.open(CallId::fresh()).expect("a session");
+    us.record(Recording { path: folder.path().join("us.wav"), origin: clock::monotonic() }).expect("taken");
+    us.connect(stream(caller.local_rtp())).expect("connected");
+    caller.connect(stream(us.local_rtp())).expect("connected");
+    us.play(PlayId(1), clip(&tone(440.0, 4_000))).expect("taken");
+    assert_eq!(wait(&mut us, done).await, (PlayId(1), false));
+    let heard = caller.close().await.quality.expect("figures");
+    assert!(heard.lost == 0 && heard.packets_received > 150, "{heard:?}");
+    disk.slow_ms.store(0, Ordering::Relaxed);
+    let summary = us.close().await;
+    let recording = summary.recording.expect("a recording");
+    assert!(!recording.complete && recording.duration >= Duration::from_secs(4), "{recording:?}");
+    assert!(near.stats().taps_dropped > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_calls_go_on_and_recordings_come_back_with_the_room() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let disk = FaultyDisk::default();
+    let engine = Engine::start_on(config(1), Box::new(disk.clone())).expect("an engine");
+    let mut us = engine.open(CallId::fresh()).expect("a session");
+    us.connect(stream(us.local_rtp())).expect("connected");
+    us.record(Recording { path: folder.path().join("us.wav"), origin: clock::monotonic() }).expect("taken");
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    disk.full.store(true, Ordering::Relaxed);
+    let failed = |event| if let MediaEvent::RecordingFailed { fault } = event { Some(fault) } else { None };
+    let fault = wait(&mut us, failed).await;
+    assert_eq!(fault, RecordingFault::Write(std::io::ErrorKind::StorageFull));
+    assert_eq!(engine.stats().recordings_waiting, 1);
+    us.play(PlayId(1), clip(&tone(440.0, 700))).expect("taken");
+    assert_eq!(wait(&mut us, done).await, (PlayId(1), false));
+    disk.full.store(false, Ordering::Relaxed);
+    let room = clock::monotonic();
+    while engine.stats().recordings_waiting > 0 {
+        assert!(room.elapsed() < PATIENCE, "it does not come back");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    us.play(PlayId(2), clip(&tone(440.0, 700))).expect("taken");
+    assert_eq!(wait(&mut us, done).await, (PlayId(2), false));
+    let recording = us.close().await.recording.expect("a recording");
+    assert!(!recording.complete && engine.stats().recording_lost_ms > 0);
+    let (_, sent) = tracks(&recording.path);
+    assert!(onset(&sent).is_some(), "what came after the room is in it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@
 pub mod bridge;
 pub mod clip;
 pub mod conceal;
+pub mod disk;
 pub mod dtmf;
 pub mod ear;
 pub mod engine;
@@ -48,6 +49,7 @@ pub mod session;
 pub mod stats;
 pub mod stretch;
 pub mod tape;
+pub mod track;
 pub mod vad;
 pub mod wav;
 pub mod wheel;
@@ -65,6 +67,7 @@ mod worker;
 
 pub use bridge::{Bridge, MAX_PARTIES, PartyId, Role};
 pub use clip::Clip;
+pub use disk::free_bytes;
 pub use engine::{Engine, MediaConfig};
 pub use error::MediaError;
 pub use event::{DigitSource, MediaEvent, PlayId, RecordingFault};

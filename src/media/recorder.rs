@@ -1,12 +1,11 @@
 //! Writes recordings: one thread for all calls, another that hashes finished files.
 //!
 //! A file is a stereo WAV at 8 kHz, the caller left, we right. Its header is brought up to date about once a second, so
-//! that a crash costs less than two seconds. When a file cannot be written, its call hears of it once and goes on; the
-//! rest of that recording is thrown away.
+//! that a crash costs less than two seconds. What happens when a file cannot be written, [`super::track`] says.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Read};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
@@ -16,27 +15,13 @@ use rtrb::{Consumer, Producer};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
-use super::event::{MediaEvent, RecordingFault};
-use super::g711;
+use super::disk::Disk;
+use super::event::MediaEvent;
 use super::repair;
-use super::tape::{BLOCK_SAMPLES, Block, TapeItem};
+use super::tape::{Block, TapeItem};
+use super::track::{RecorderStats, Scratch, Track};
 use super::wake::Wake;
 use crate::units::NARROWBAND_HZ;
-
-/// Blocks between two updates of a file's header: 0.96 s.
-const FLUSH_BLOCKS: u32 = 3;
-/// Octets gathered before a write.
-const WRITE_BUFFER: usize = 32 * 1024;
-/// Samples of silence written at once to fill a gap.
-const FILL: usize = 1_600;
-
-/// The format of every recording.
-pub const SPEC: hound::WavSpec = hound::WavSpec {
-    channels: 2,
-    sample_rate: NARROWBAND_HZ,
-    bits_per_sample: 16,
-    sample_format: hound::SampleFormat::Int,
-};
 
 /// Where to record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +77,10 @@ pub struct Writer {
     pub sources: Vec<Source>,
     /// Wakes the writer.
     pub wake: Arc<Wake>,
+    /// Where files are made.
+    pub disk: Box<dyn Disk>,
+    /// What befalls recordings.
+    pub stats: Arc<RecorderStats>,
     /// Finished files, to be hashed.
     pub finished: Sender<Finished>,
 }
@@ -111,12 +100,13 @@ impl Writer {
     /// Runs until the engine threads have gone and all they said is written.
     pub fn run(mut self) {
         let mut files = HashMap::new();
+        let mut scratch = Scratch::default();
         loop {
             let last = self.sources.iter().all(|source| source.tape.is_abandoned());
             let mut sources = std::mem::take(&mut self.sources);
             for source in &mut sources {
                 while let Ok(item) = source.tape.pop() {
-                    self.item(item, source, &mut files);
+                    self.item(item, source, &mut files, &mut scratch);
                 }
             }
             self.sources = sources;
@@ -125,49 +115,52 @@ impl Writer {
             }
             self.wake.wait();
         }
-        for (_, file) in files.drain() {
-            self.close(file, false);
+        for (_, mut track) in files.drain() {
+            track.close(&self.stats);
+            self.finish(track, false);
         }
     }
 
-    fn item(&self, item: TapeItem, source: &mut Source, files: &mut HashMap<u64, Track>) {
+    fn item(&self, item: TapeItem, source: &mut Source, files: &mut HashMap<u64, Track>, scratch: &mut Scratch) {
         let recording = match &item {
             TapeItem::Block(block) => block.recording,
             TapeItem::End { recording, .. } => *recording,
         };
         if !files.contains_key(&recording) {
             // A start is sent before the order that makes the first block: it is here by now.
-            files.extend(self.starts.try_iter().map(|start| (start.recording, Track::begin(start))));
+            let begin = |start: Start| (start.recording, Track::begin(start, &*self.disk, &self.stats));
+            files.extend(self.starts.try_iter().map(begin));
         }
         match item {
             TapeItem::Block(block) => {
                 if let Some(track) = files.get_mut(&recording) {
-                    track.attempt(|open| open.block(&block));
+                    track.block(&block, &*self.disk, scratch, &self.stats);
                 }
                 let _ = source.written.push(block); // Full only if blocks multiplied; then this one is freed.
             }
             TapeItem::End { samples, .. } => {
                 if let Some(mut track) = files.remove(&recording) {
-                    track.attempt(|open| open.fill(samples));
-                    self.close(track, true);
+                    let complete = track.end(samples, &*self.disk, &self.stats);
+                    self.finish(track, complete);
                 }
             }
         }
     }
 
-    fn close(&self, mut track: Track, ended: bool) {
-        let failed = match track.open.take() {
-            Some(open) => open.writer.finalize().inspect_err(|error| track.failed(error)).is_err(),
-            None => true,
-        };
-        let finished = Finished { path: track.path, complete: ended && !failed, done: track.done };
+    fn finish(&self, track: Track, complete: bool) {
+        let finished = Finished { path: track.path, complete, done: track.done };
         let _ = self.finished.send(finished); // The hasher outlives the writer.
     }
 }
 
 /// Hashes finished files until the writer has gone.
 pub fn hash_all(finished: &Receiver<Finished>) {
-    for Finished { path, complete, done } in finished {
+    for Finished { path, mut complete, done } in finished {
+        if let Err(error) = File::open(&path).and_then(|file| file.sync_data()) {
+            // What is read back below may be gone after a power cut: the kernel forgets that it owed it to the disk.
+            tracing::error!(path = %path.display(), %error, "a recording may not be on the disk");
+            complete = false;
+        }
         if !complete {
             let _ = repair::file(&path); // As good as it gets: the summary says that it is not complete.
         }
@@ -196,101 +189,4 @@ fn summary(path: &Path, complete: bool) -> io::Result<RecordingSummary> {
     let frames = repair::frames(len);
     let duration = Duration::from_secs(frames) / NARROWBAND_HZ;
     Ok(RecordingSummary { path: path.to_owned(), frames, sha256: hash.finalize().into(), duration, complete })
-}
-
-/// One recording at the writer.
-struct Track {
-    path: PathBuf,
-    /// `None` once writing has failed.
-    open: Option<Open>,
-    events: Option<mpsc::Sender<MediaEvent>>,
-    done: oneshot::Sender<RecordingSummary>,
-}
-
-struct Open {
-    writer: hound::WavWriter<BufWriter<File>>,
-    /// Sample pairs written.
-    written: u64,
-    since_flush: u32,
-}
-
-impl Track {
-    fn begin(start: Start) -> Self {
-        let mut track = Self { path: start.path, open: None, events: start.events, done: start.done };
-        match Open::create(&track.path) {
-            Ok(open) => track.open = Some(open),
-            Err(error) => track.failed(&error),
-        }
-        track
-    }
-
-    fn attempt(&mut self, write: impl FnOnce(&mut Open) -> hound::Result<()>) {
-        if let Some(Err(error)) = self.open.as_mut().map(write) {
-            self.open = None;
-            self.failed(&error);
-        }
-    }
-
-    fn failed(&self, error: &hound::Error) {
-        let kind = match error {
-            hound::Error::IoError(error) => error.kind(),
-            hound::Error::FormatError(_)
-            | hound::Error::TooWide
-            | hound::Error::UnfinishedSample
-            | hound::Error::Unsupported
-            | hound::Error::InvalidSampleFormat => io::ErrorKind::InvalidData,
-        };
-        tracing::error!(path = %self.path.display(), %error, "a recording cannot be written; its call goes on");
-        if let Some(events) = &self.events {
-            // A session so far behind loses an event that its summary repeats.
-            let _ = events.try_send(MediaEvent::RecordingFailed { fault: RecordingFault::Write(kind) });
-        }
-    }
-}
-
-impl Open {
-    fn create(path: &Path) -> hound::Result<Self> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let file = BufWriter::with_capacity(WRITE_BUFFER, File::create(path)?);
-        let mut writer = hound::WavWriter::new(file, SPEC)?;
-        writer.flush()?;
-        Ok(Self { writer, written: 0, since_flush: 0 })
-    }
-
-    fn block(&mut self, block: &Block) -> hound::Result<()> {
-        self.fill(block.start)?;
-        let len = block.len.min(BLOCK_SAMPLES);
-        let (mut left, mut right) = ([0; BLOCK_SAMPLES], [0; BLOCK_SAMPLES]);
-        g711::decode(block.codec, &block.left[..len], &mut left);
-        g711::decode(block.codec, &block.right[..len], &mut right);
-        let mut pairs = self.writer.get_i16_writer(2 * len as u32);
-        for (left, right) in left[..len].iter().zip(&right[..len]) {
-            pairs.write_sample(*left);
-            pairs.write_sample(*right);
-        }
-        pairs.flush()?;
-        self.written += len as u64;
-        self.since_flush += 1;
-        if self.since_flush >= FLUSH_BLOCKS {
-            self.since_flush = 0;
-            self.writer.flush()?;
-        }
-        Ok(())
-    }
-
-    /// Writes silence up to a position of the recording.
-    fn fill(&mut self, until: u64) -> hound::Result<()> {
-        while self.written < until {
-            let len = (until - self.written).min(FILL as u64) as u32;
-            let mut pairs = self.writer.get_i16_writer(2 * len);
-            for _ in 0..2 * len {
-                pairs.write_sample(0i16);
-            }
-            pairs.flush()?;
-            self.written += u64::from(len);
-        }
-        Ok(())
-    }
 }

@@ -85,12 +85,17 @@ fn is_ours(header: &[u8; HEADER as usize]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::recorder::SPEC;
     use super::*;
 
     /// A recording of 1,000 pairs.
     fn recording(path: &Path) {
-        let mut writer = hound::WavWriter::create(path, SPEC).expect("a file");
+        let spec = hound::WavSpec {
+            channels: 2,
+            sample_rate: 8_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut writer = hound::WavWriter::create(path, spec).expect("a file");
         (0..2_000).for_each(|n| writer.write_sample(n as i16).expect("written"));
         writer.finalize().expect("finished");
     }

@@ -91,6 +91,12 @@ pub struct EngineStats {
     pub commands_dropped: u64,
     /// Digits to send that were no key or found their queue full.
     pub refused_digits: u64,
+    /// Recordings that wait for room on their disk at present.
+    pub recordings_waiting: u64,
+    /// Recordings whose file could not be written, so far.
+    pub recordings_given_up: u64,
+    /// Audio of recordings that could not be written, in milliseconds so far.
+    pub recording_lost_ms: u64,
     /// Ticks by lateness, bounds as in [`PACING_BOUNDS_US`].
     pub pacing: [u64; BINS],
 }

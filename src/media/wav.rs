@@ -1,4 +1,4 @@
-//! Sound files: read at any rate, width and number of channels into 8 kHz mono.
+//! Sound files: read at any rate, width and number of channels into 8 kHz mono; the header of our recordings.
 
 use std::path::Path;
 
@@ -34,6 +34,27 @@ pub fn read_mono_8k(path: &Path) -> Result<Vec<i16>, MediaError> {
         interleaved.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32).collect();
     let narrow = resample::whole(&mono, spec.sample_rate, NARROWBAND_HZ).map_err(|error| format(error.to_string()))?;
     Ok(narrow.into_iter().map(resample::to_i16).collect())
+}
+
+/// Octets of a recording's header.
+const HEADER: usize = 44;
+/// Octets of one pair of 16-bit samples.
+const PAIR: u64 = 4;
+
+/// Where a recording's sample pair of this number lies in its file, in octets.
+pub fn offset(pair: u64) -> u64 {
+    HEADER as u64 + PAIR * pair
+}
+
+/// The header of a recording of so many sample pairs: 16-bit PCM, two channels, 8 kHz, as WAVE_FORMAT_PCM (RFC 2361 §A).
+pub fn header(pairs: u64) -> [u8; HEADER] {
+    let data = u32::try_from(PAIR * pairs).unwrap_or(u32::MAX - HEADER as u32);
+    let mut header = *b"RIFF____WAVEfmt \x10\0\0\0\x01\0\x02\0____\0\0\0\0\x04\0\x10\0data____";
+    header[4..8].copy_from_slice(&(data + HEADER as u32 - 8).to_le_bytes());
+    header[24..28].copy_from_slice(&NARROWBAND_HZ.to_le_bytes());
+    header[28..32].copy_from_slice(&(NARROWBAND_HZ * PAIR as u32).to_le_bytes());
+    header[40..44].copy_from_slice(&data.to_le_bytes());
+    header
 }
 
 #[cfg(test)]
@@ -76,6 +97,26 @@ mod tests {
         check(44_100, 2, 24, hound::SampleFormat::Int);
         check(48_000, 2, 32, hound::SampleFormat::Float);
         check(22_050, 1, 8, hound::SampleFormat::Int);
+    }
+
+    /// Against an independent writer.
+    #[test]
+    fn a_recording_has_the_header_that_others_write() {
+        for pairs in [0, 1, 12_345] {
+            let mut written = std::io::Cursor::new(Vec::new());
+            let spec = hound::WavSpec {
+                channels: 2,
+                sample_rate: 8_000,
+                bits_per_sample: 16,
+                sample_format: hound::SampleFormat::Int,
+            };
+            let mut writer = hound::WavWriter::new(&mut written, spec).expect("a header");
+            (0..2 * pairs).for_each(|_| writer.write_sample(0i16).expect("written"));
+            writer.finalize().expect("finished");
+            let written = written.into_inner();
+            assert_eq!(written[..HEADER], header(pairs));
+            assert_eq!(written.len() as u64, offset(pairs));
+        }
     }
 
     #[test]
