@@ -244,7 +244,8 @@ impl Conversation {
                 Some(Input::PlaybackDone { id, interrupted })
             }
             MediaEvent::Silent { .. } => Some(Input::MediaSilent),
-            MediaEvent::FirstPacket { .. } => None,
+            // Who rings us is there, whatever tones are heard of him.
+            MediaEvent::FirstPacket { .. } | MediaEvent::Tone { .. } => None,
             MediaEvent::RecordingFailed { fault } => {
                 tracing::error!(call = %self.id, %fault, "a recording has a gap or stopped; the call goes on");
                 self.shared.counters.recordings_failed.inc();

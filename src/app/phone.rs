@@ -164,6 +164,7 @@ impl Phone {
                     MediaEvent::RecordingFailed { fault } => anyhow::bail!("what was heard cannot be written: {fault}"),
                     MediaEvent::SpeechStarted { .. }
                     | MediaEvent::SpeechEnded { .. }
+                    | MediaEvent::Tone { .. }
                     | MediaEvent::PlaybackDone { .. }
                     | MediaEvent::Silent { .. } => {}
                 },

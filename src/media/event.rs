@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::call::tone::Tone;
+
 /// The caller's name for one playback, so that its end is not taken for another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PlayId(pub u64);
@@ -38,6 +40,9 @@ pub enum MediaEvent {
     SpeechStarted { at: Duration },
     /// The caller's talkspurt ended at `at`; reported 200 ms later. Whether the turn is over is the flow's to decide.
     SpeechEnded { at: Duration },
+    /// A tone of the network, a fax machine or a beep was recognised. A rhythm that goes on is told of once, each ring and
+    /// each beep by itself.
+    Tone { tone: Tone, at: Duration },
     /// A playback ended, by itself or by [`super::MediaSession::stop`] or a later playback.
     PlaybackDone { id: PlayId, interrupted: bool },
     /// No valid packet came for [`super::SILENCE_LIMIT`] though the stream lets the peer send; repeated while it lasts.

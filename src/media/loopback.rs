@@ -14,6 +14,7 @@ use super::disk::faulty::FaultyDisk;
 use super::rtp::{HEADER_LEN, Header, SeqNo, Timestamp};
 use super::*;
 use crate::call::stream::{Codec, Direction, Stream};
+use crate::call::tone::Tone;
 use crate::clock;
 use crate::ids::CallId;
 
@@ -424,4 +425,17 @@ fn a_peer_of_another_family_is_refused() {
     let us = engine.open(CallId::fresh()).expect("a session");
     let peer = "[::1]:4000".parse().expect("an address");
     assert!(matches!(us.connect(stream(peer)), Err(MediaError::Family { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tone_that_one_side_plays_is_recognised_by_the_other() {
+    let (near, far) = (engine(), engine());
+    let us = near.open(CallId::fresh()).expect("a session");
+    let mut caller = far.open(CallId::fresh()).expect("a session");
+    us.connect(stream(caller.local_rtp())).expect("connected");
+    caller.connect(stream(us.local_rtp())).expect("connected");
+    let busy = Arc::new(tones::clip(Tone::Busy));
+    us.play(PlayId(1), vec![busy; 4]).expect("taken");
+    let tone = |event| if let MediaEvent::Tone { tone, .. } = event { Some(tone) } else { None };
+    assert_eq!(wait(&mut caller, tone).await, Tone::Busy);
 }

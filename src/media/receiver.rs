@@ -9,6 +9,7 @@ use super::g711;
 use super::inband::ToneReceiver;
 use super::jitter::{CELL, Cell, Counters, JitterBuffer};
 use super::playout::{Fitted, Playout};
+use super::progress::ToneListener;
 use super::reception::{Order, Reception};
 use super::rtp::Packet;
 use super::vad::{Activity, Vad};
@@ -40,6 +41,7 @@ pub struct Receiver {
     reception: Reception,
     digits: EventReceiver,
     tones: ToneReceiver,
+    progress: ToneListener,
     /// Tones are leakage of telephone events once one of those was seen (P10).
     events_seen: bool,
     vad: Vad,
@@ -126,6 +128,9 @@ impl Receiver {
             && let Some(key) = self.tones.samples(pcm)
         {
             report(MediaEvent::Digit { key, source: DigitSource::Tone, at, duration: TONE_HELD });
+        }
+        if !idle && let Some(tone) = self.progress.frame(pcm) {
+            report(MediaEvent::Tone { tone, at });
         }
         lag
     }
