@@ -3,7 +3,7 @@
 //! Dependency rule, lowest first; a test reads every `use crate::` line and fails on an arrow that points up:
 //!
 //! ```text
-//! ids, units, network, clock  <-  directory, cases, survey, flow  <-  call  <-  sip, media, speech, store, web, ops  <-  app  <-  cli
+//! ids, units, network, clock  <-  directory, cases, flow, survey  <-  call  <-  sip, media, speech, store, web, ops  <-  app  <-  cli
 //! ```
 //!
 //! Modules up to and including [`call`] are pure: no socket, file, task or clock; they take `now`. Shells do not import
@@ -26,5 +26,6 @@ pub mod ops;
 pub mod sip;
 pub mod speech;
 pub mod store;
+pub mod survey;
 pub mod units;
 pub mod web;

@@ -9,6 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["directory"],
     &["cases"],
     &["flow"],
+    &["survey"],
     &["call"],
     &["config", "store"],
     &["media", "ops", "sip", "speech", "web"],
@@ -32,7 +33,7 @@ const IMPURE: &[&str] = &[
     "clock::wall",
     "clock::monotonic",
 ];
-const PURE: &[&str] = &["call", "cases", "directory", "flow", "ids", "network", "units"];
+const PURE: &[&str] = &["call", "cases", "directory", "flow", "ids", "network", "survey", "units"];
 
 #[test]
 fn imports_point_down() {

@@ -1,0 +1,29 @@
+//! Questionnaires put to residents by telephone: what is asked, when people may be rung, how an attempt counts, and the
+//! figures that come of it. Pure: no call, no table.
+//!
+//! [`Survey`] is a file of `config/surveys`; [`check()`] finds what is wrong with it; [`Interview`] runs it. Like
+//! [`flow::Dialogue`](crate::flow::Dialogue) it is a machine of turns, one [`Event`](crate::flow::Event) in and one
+//! [`Turn`](crate::flow::Turn) out, so that [`crate::call`] plays and times both alike.
+//!
+//! A number's way through a campaign: [`Windows`] says when it may be rung, an attempt ends with an [`Outcome`],
+//! [`plan`] makes of its attempts a [`Disposition`] and the next moment to ring, if any.
+
+mod answer;
+mod check;
+mod disposition;
+#[cfg(test)]
+pub(crate) mod example;
+mod file;
+mod interview;
+mod model;
+pub mod random;
+mod retry;
+mod windows;
+
+pub use answer::{Answer, Mode, Value};
+pub use check::check;
+pub use disposition::{Disposition, Group, InterviewEnd, Outcome};
+pub use interview::{Draw, Interview, Subject};
+pub use model::{ChoiceOption, Fact, Goto, Kind, LEVELS, Measure, Question, REMARK_MAX, Say, Survey, SurveyHash};
+pub use retry::{ATTEMPTS_MAX, Attempt, Plan, plan};
+pub use windows::{DayPart, Windows};
