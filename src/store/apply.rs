@@ -17,6 +17,9 @@ pub async fn apply(db: &mut PgConnection, record: &Record) -> Result<(), sqlx::E
         Record::CaseOpened(case) => case_opened(db, case).await,
         Record::CallEnded(ended) => call_ended(db, ended).await,
         Record::Transcript { call, segments } => transcript(db, *call, segments).await,
+        Record::SurveyAnswered(answered) => super::answers::answered(db, answered).await,
+        Record::DoNotCall(wish) => super::answers::do_not_call(db, wish).await,
+        Record::AttemptEnded(ended) => super::answers::attempt_ended(db, ended).await,
     }
 }
 

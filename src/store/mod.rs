@@ -18,11 +18,14 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+mod answers;
 mod apply;
 pub mod audit;
 pub mod calls;
+pub mod campaigns;
 pub mod cases;
 mod database;
+pub mod dialling;
 pub mod export;
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::spool::Weight;
 use crate::cases::NewCase;
-use crate::ids::{CallId, PhoneNumber};
+use crate::ids::{CallId, CaseNumber, PhoneNumber};
+use crate::survey::Mode;
 
 /// One fact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,12 @@ pub enum Record {
         /// The segments; an empty list is a transcript too: nobody spoke.
         segments: Vec<Segment>,
     },
+    /// A surveyed person answered a question.
+    SurveyAnswered(SurveyAnswered),
+    /// A person asked not to be rung for surveys.
+    DoNotCall(DoNotCall),
+    /// An attempt to ring a sampled number is over.
+    AttemptEnded(AttemptEnded),
 }
 
 /// What is known of a call at its INVITE.
@@ -99,6 +106,61 @@ pub struct CallEnded {
     pub spoken: Vec<Segment>,
 }
 
+/// An answer to a survey's question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SurveyAnswered {
+    /// The attempt, which is the call.
+    pub attempt: CallId,
+    /// Order within the attempt, from 0.
+    pub ordinal: i16,
+    /// The sampled number.
+    pub sample: i64,
+    /// The question's name.
+    pub question: String,
+    /// As [`crate::survey::Value`] prints it.
+    pub value: String,
+    /// By what it was given.
+    pub mode: Mode,
+    /// From the question's end to the first key or sound, in milliseconds.
+    pub latency_ms: Option<i32>,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The case that is to be worked on again for it (R7.13); `None`: none.
+    pub reopens: Option<CaseNumber>,
+}
+
+/// A number that is not to be rung any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoNotCall {
+    /// The call in which it was said.
+    pub call: CallId,
+    /// The number.
+    pub number: PhoneNumber,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptEnded {
+    /// The attempt, which is the call.
+    pub attempt: CallId,
+    /// The sampled number.
+    pub sample: i64,
+    /// When it ended.
+    pub ended_at: DateTime<Utc>,
+    /// [`Outcome::code`](crate::survey::Outcome::code).
+    pub outcome: String,
+    /// Questions answered and questions that applied, where a person was reached.
+    pub reached: Option<(u16, u16)>,
+    /// AAPOR code of the attempt.
+    pub disposition: String,
+    /// AAPOR code of the number, all its attempts considered.
+    pub standing: String,
+    /// When it is rung again; `None`: never.
+    pub again_at: Option<DateTime<Utc>>,
+}
+
 /// A closed recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recording {
@@ -129,9 +191,13 @@ impl Record {
     /// Whether a full spool still takes it: what a person was told, and the call it was told in.
     pub fn weight(&self) -> Weight {
         match self {
-            Self::CallStarted(_) | Self::CallAnswered(_) | Self::CaseOpened(_) | Self::CallEnded(_) => {
-                Weight::Essential
-            }
+            Self::CallStarted(_)
+            | Self::CallAnswered(_)
+            | Self::CaseOpened(_)
+            | Self::CallEnded(_)
+            | Self::SurveyAnswered(_)
+            | Self::DoNotCall(_)
+            | Self::AttemptEnded(_) => Weight::Essential,
             Self::CallEvents { .. } | Self::Transcript { .. } => Weight::Ordinary,
         }
     }
@@ -144,6 +210,9 @@ impl Record {
             Self::CallEvents { call, .. } | Self::Transcript { call, .. } => *call,
             Self::CaseOpened(case) => case.draft.call,
             Self::CallEnded(ended) => ended.call,
+            Self::SurveyAnswered(answered) => answered.attempt,
+            Self::DoNotCall(wish) => wish.call,
+            Self::AttemptEnded(ended) => ended.attempt,
         }
     }
 

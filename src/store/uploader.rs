@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::apply::apply;
 use super::numbers::{Numbers, ReplenishError};
 use super::pool::{self, DatabaseState};
-use super::records::Record;
+use super::records::{Record, SurveyAnswered};
 use super::spool::{Reader, Spool};
 use super::unsent::Unsent;
 use super::{Change, Shelf};
@@ -221,6 +221,9 @@ impl Uploader {
             if let Record::CaseOpened(case) = record {
                 self.unsent.remove(case.number);
                 let _nobody_watches = self.changes.send(Change::Case(case.number));
+            }
+            if let Record::SurveyAnswered(SurveyAnswered { reopens: Some(case), .. }) = record {
+                let _nobody_watches = self.changes.send(Change::Case(*case));
             }
             let _nobody_watches = self.changes.send(Change::Call(record.call()));
         }
