@@ -65,6 +65,11 @@ impl fmt::Display for Value {
 }
 
 impl Mode {
+    /// The mode with this code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::Key, Self::Speech, Self::Person].into_iter().find(|mode| mode.code() == code)
+    }
+
     /// As stored.
     pub fn code(self) -> &'static str {
         match self {

@@ -118,6 +118,7 @@ impl Survey {
             name: file.name.into_inner(),
             title: file.title,
             hash: SurveyHash(hex::encode(Sha256::digest(text.as_bytes()))),
+            body: text.to_owned(),
             notice: prompts(file.notice),
             opening,
             opening_without_case,

@@ -13,10 +13,13 @@ mod check;
 mod disposition;
 #[cfg(test)]
 pub(crate) mod example;
+pub mod figures;
 mod file;
 mod interview;
 mod model;
 pub mod random;
+pub mod rates;
+mod results;
 mod retry;
 mod windows;
 
@@ -25,5 +28,6 @@ pub use check::check;
 pub use disposition::{Disposition, Group, InterviewEnd, Outcome};
 pub use interview::{Draw, Interview, Subject};
 pub use model::{ChoiceOption, Fact, Goto, Kind, LEVELS, Measure, Question, REMARK_MAX, Say, Survey, SurveyHash};
+pub use results::{Given, QuestionResult, Respondent, results};
 pub use retry::{ATTEMPTS_MAX, Attempt, Plan, plan};
 pub use windows::{DayPart, Windows};

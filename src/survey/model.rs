@@ -34,6 +34,8 @@ pub struct Survey {
     pub title: String,
     /// Its version.
     pub hash: SurveyHash,
+    /// The file itself.
+    pub body: String,
     /// The greeting and the recording notice: heard first and to its end.
     pub notice: Vec<PromptId>,
     /// Who rings and about which case (N14).
