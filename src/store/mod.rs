@@ -39,6 +39,7 @@ pub mod read_calls;
 pub mod read_cases;
 pub mod read_office;
 pub mod records;
+pub mod results;
 mod secrets;
 pub mod seed;
 pub mod segments;

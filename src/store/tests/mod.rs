@@ -13,6 +13,7 @@ mod kill;
 mod measure;
 mod outage;
 mod replay;
+mod survey;
 
 /// Longest wait for anything that happens by itself; reached only when it does not happen.
 const PATIENCE: Duration = Duration::from_secs(60);
