@@ -1,10 +1,12 @@
 //! Composition root: opens sockets, wires the shells together, owns shutdown.
 //!
-//! [`Gateway`] is the product running; [`phone`] is the test telephone over the same SIP and audio code.
+//! [`Gateway`] is the product running; [`phone`] is the test telephone over the same SIP and audio code; [`load`] is many
+//! cheap ones, to measure with.
 
 mod call_task;
 mod crash;
 mod figures;
+pub mod load;
 pub mod phone;
 mod serve;
 mod shared;

@@ -18,6 +18,7 @@ mod check;
 mod db;
 mod demo;
 mod export;
+mod load;
 mod model;
 mod prompts;
 mod serve;
@@ -46,6 +47,8 @@ enum Command {
     Check(ConfigArg),
     /// Ring a number as a test telephone, and tell what was heard and how well
     Call(call::Args),
+    /// Ring with many telephones at once, and tell how well they were served and what it cost
+    Load(load::Args),
     /// The database: migrate its schema, load the demo district, print its address
     Db(db::Args),
     /// The speech models: list, fetch, verify, measure
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => with_runtime(demo::run(args)),
         Command::Check(args) => check::run(&args),
         Command::Call(args) => with_runtime(call::run(args)),
+        Command::Load(args) => load::run(args),
         Command::Db(args) => with_runtime(db::run(args)),
         Command::Model(args) => model::run(args),
         Command::Prompts(args) => prompts::run(args),
