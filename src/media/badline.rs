@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::event::MediaEvent;
 use super::g711;
 use super::impair::{Conditions, Jitter, Line, Loss};
+use super::junction::Plug;
 use super::leg::{Leg, Outlet};
 use super::player::Finished;
 use super::quality::CallQuality;
@@ -49,6 +50,7 @@ impl Outlet for Ears {
     fn rtcp(&mut self, _: &[u8], _: SocketAddr) {}
     fn event(&mut self, _: MediaEvent) {}
     fn finished(&mut self, _: Finished) {}
+    fn unplugged(&mut self, _: Plug) {}
     fn heard(&mut self, _: i64, _: &[i16; FRAME_SAMPLES]) -> bool {
         true
     }
