@@ -2,12 +2,11 @@
 
 use std::f32::consts::TAU;
 use std::hint::black_box;
-use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use minxin::call::stream::{Codec, Direction, Stream};
+use minxin::call::stream::{Codec, Stream};
 use minxin::media::conceal::Concealer;
-use minxin::media::g711;
+use minxin::media::g711::{self, Law};
 use minxin::media::inband::ToneReceiver;
 use minxin::media::jitter::{CELL, JitterBuffer};
 use minxin::media::playout::Playout;
@@ -27,14 +26,14 @@ fn voice() -> [i16; FRAME_SAMPLES] {
 
 fn codecs(c: &mut Criterion) {
     let sound = voice();
-    for codec in [Codec::Pcma, Codec::Pcmu] {
+    for law in [Law::A, Law::Mu] {
         let mut codes = [0; FRAME_SAMPLES];
-        c.bench_function(&format!("encode {}", codec.name()), |b| {
-            b.iter(|| g711::encode(codec, black_box(&sound), black_box(&mut codes)));
+        c.bench_function(&format!("encode {law:?}-law"), |b| {
+            b.iter(|| g711::encode(law, black_box(&sound), black_box(&mut codes)));
         });
         let mut samples = [0; FRAME_SAMPLES];
-        c.bench_function(&format!("decode {}", codec.name()), |b| {
-            b.iter(|| g711::decode(codec, black_box(&codes), black_box(&mut samples)));
+        c.bench_function(&format!("decode {law:?}-law"), |b| {
+            b.iter(|| g711::decode(law, black_box(&codes), black_box(&mut samples)));
         });
     }
 }
@@ -60,18 +59,7 @@ fn packets(c: &mut Criterion) {
         });
     });
 
-    let remote = ([127, 0, 0, 1], 4_000).into();
-    let stream = Stream {
-        remote_rtp: remote,
-        remote_rtcp: remote,
-        codec: Codec::Pcma,
-        send_payload_type: 8,
-        recv_payload_type: 8,
-        send_event_type: Some(101),
-        recv_event_type: Some(101),
-        ptime: Duration::from_millis(20),
-        direction: Direction::SendRecv,
-    };
+    let stream = Stream::new(([127, 0, 0, 1], 4_000).into(), Codec::Pcma);
     let mut sender = Sender::new(1, 2);
     let mut elapsed = 0;
     c.bench_function("make RTP", |b| {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use minxin::call::stream::{Codec, Direction, Stream};
+use minxin::call::stream::{Codec, Stream};
 use minxin::ids::CallId;
 use minxin::media::{Bridge, Clip, Engine, MediaConfig, MediaSession, PlayId, Recording, Role};
 
@@ -49,20 +49,8 @@ fn engine() -> Engine {
 }
 
 fn connect(us: &MediaSession, peer: &MediaSession) {
-    let remote_rtp = peer.local_rtp();
-    let mut remote_rtcp = remote_rtp;
-    remote_rtcp.set_port(remote_rtp.port() + 1);
-    let stream = Stream {
-        remote_rtp,
-        remote_rtcp,
-        codec: Codec::Pcma,
-        send_payload_type: 8,
-        recv_payload_type: 8,
-        send_event_type: Some(101),
-        recv_event_type: Some(101),
-        ptime: Duration::from_millis(20),
-        direction: Direction::SendRecv,
-    };
+    let stream =
+        Stream { send_event_type: Some(101), recv_event_type: Some(101), ..Stream::new(peer.local_rtp(), Codec::Pcma) };
     us.connect(stream).expect("connected");
 }
 

@@ -3,31 +3,68 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// An audio codec of the telephone network, by its RTP name (RFC 3551 §6).
+use crate::units::{NARROWBAND_HZ, PTIME};
+
+/// An audio codec, by its RTP name (RFC 3551 §6, RFC 7587).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
     /// G.711 µ-law, static payload type 0.
     Pcmu,
     /// G.711 A-law, static payload type 8; what China's network speaks.
     Pcma,
+    /// G.722 at 64 kbit/s, static payload type 9. It samples at 16 kHz, but its RTP clock is 8 kHz (RFC 3551 §4.5.2).
+    G722,
+    /// Opus, with a dynamic payload type and an RTP clock of 48 kHz whatever it samples at (RFC 7587 §4.1).
+    Opus,
 }
 
 impl Codec {
+    /// All that there are.
+    pub const ALL: [Self; 4] = [Self::Pcma, Self::Pcmu, Self::G722, Self::Opus];
+
     /// The encoding name in `a=rtpmap` (RFC 8866 §6.6).
     pub fn name(self) -> &'static str {
         match self {
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
+            Self::G722 => "G722",
+            Self::Opus => "opus",
         }
     }
 
-    /// The static payload type (RFC 3551 table 4).
+    /// The codec of this name, in either case.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name))
+    }
+
+    /// The payload type that we give it: the static one (RFC 3551 table 4), or for Opus the one that browsers use.
     pub fn payload_type(self) -> u8 {
         match self {
             Self::Pcmu => 0,
             Self::Pcma => 8,
+            Self::G722 => 9,
+            Self::Opus => 111,
         }
     }
+
+    /// The RTP clock in hertz.
+    pub fn clock_hz(self) -> u32 {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 => NARROWBAND_HZ,
+            Self::Opus => 48_000,
+        }
+    }
+}
+
+/// What the peer's `a=fmtp` asks of the Opus that we send (RFC 7587 §6.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct OpusWishes {
+    /// It makes use of in-band forward error correction.
+    pub fec: bool,
+    /// It would rather get nothing than silence.
+    pub dtx: bool,
+    /// The most that it wants, in bit/s.
+    pub max_bitrate: Option<u32>,
 }
 
 /// Who sends, seen from us (RFC 8866 §6.7).
@@ -72,8 +109,31 @@ pub struct Stream {
     pub send_event_type: Option<u8>,
     /// Our number for telephone-event, where negotiated.
     pub recv_event_type: Option<u8>,
+    /// The clock of the events' durations, in hertz.
+    pub event_hz: u32,
     /// Audio in each packet we send.
     pub ptime: Duration,
     /// Who sends.
     pub direction: Direction,
+    /// How the peer wants its Opus.
+    pub opus: OpusWishes,
+}
+
+impl Stream {
+    /// Both ways in our own numbering, without telephone events, in packets of [`PTIME`]; RTCP is one port above.
+    pub fn new(remote_rtp: SocketAddr, codec: Codec) -> Self {
+        Self {
+            remote_rtp,
+            remote_rtcp: SocketAddr::new(remote_rtp.ip(), remote_rtp.port().saturating_add(1)),
+            codec,
+            send_payload_type: codec.payload_type(),
+            recv_payload_type: codec.payload_type(),
+            send_event_type: None,
+            recv_event_type: None,
+            event_hz: codec.clock_hz(),
+            ptime: PTIME,
+            direction: Direction::SendRecv,
+            opus: OpusWishes::default(),
+        }
+    }
 }

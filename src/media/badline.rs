@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::codec::Coder;
 use super::event::MediaEvent;
-use super::g711;
+use super::g711::{self, Law};
 use super::impair::{Conditions, Jitter, Line, Loss};
 use super::junction::Plug;
 use super::leg::{Leg, Outlet};
@@ -14,7 +15,7 @@ use super::quality::CallQuality;
 use super::rtcp::NtpTime;
 use super::rtp::{HEADER_LEN, Header, SeqNo, Timestamp};
 use super::tape::{Block, Shelf, TapeItem};
-use crate::call::stream::{Codec, Direction, Stream};
+use crate::call::stream::{Codec, Stream};
 use crate::clock;
 use crate::units::{FRAME_SAMPLES, PTIME};
 
@@ -36,7 +37,7 @@ impl Shelf for Ears {
         if let TapeItem::Block(block) = item {
             assert_eq!(block.start, self.left.len() as u64, "blocks come in order and without a gap");
             let mut samples = vec![0; block.len];
-            g711::decode(block.codec, &block.left[..block.len], &mut samples);
+            g711::decode(block.law, &block.left[..block.len], &mut samples);
             self.left.extend(samples);
         }
         true
@@ -75,17 +76,7 @@ impl Outcome {
 }
 
 fn stream(peer: SocketAddr) -> Stream {
-    Stream {
-        remote_rtp: peer,
-        remote_rtcp: peer,
-        codec: Codec::Pcma,
-        send_payload_type: 8,
-        recv_payload_type: 8,
-        send_event_type: None,
-        recv_event_type: Some(101),
-        ptime: PTIME,
-        direction: Direction::SendRecv,
-    }
+    Stream { recv_event_type: Some(101), ..Stream::new(peer, Codec::Pcma) }
 }
 
 /// Sends `packets` frames of `source`, again and again, over a line to a leg that ticks `phase` after each frame is
@@ -95,7 +86,9 @@ fn call(source: &[i16], packets: u32, conditions: Conditions, seed: u64, phase: 
     let opened: Instant = clock::monotonic(); // Only an origin: nothing below reads the clock.
     let mut ears = Ears::default();
     let mut leg = Leg::new(opened, NtpTime::default(), 1, 2);
-    leg.connect(stream(peer), opened);
+    let stream = stream(peer);
+    let coder = Coder::new(&stream).expect("a coder");
+    leg.connect(stream, coder, opened);
     leg.record(1, opened, opened, &mut ears);
     let mut line = Line::new(seed, conditions);
     let mut arrivals = Vec::new();
@@ -122,7 +115,7 @@ fn call(source: &[i16], packets: u32, conditions: Conditions, seed: u64, phase: 
             };
             let mut datagram = [0; HEADER_LEN + FRAME_SAMPLES];
             header.write(datagram.first_chunk_mut().expect("room"));
-            g711::encode(Codec::Pcma, &frames[n as usize % frames.len()], &mut datagram[HEADER_LEN..]);
+            g711::encode(Law::A, &frames[n as usize % frames.len()], &mut datagram[HEADER_LEN..]);
             leg.rtp_datagram(&datagram, peer, opened + at, &mut ears);
         }
         leg.tick(opened + due, opened + due, &mut ears);
@@ -144,8 +137,8 @@ fn speech() -> Vec<i16> {
     }
     speech.truncate(speech.len() / FRAME_SAMPLES * FRAME_SAMPLES);
     let mut codes = vec![0; speech.len()];
-    g711::encode(Codec::Pcma, &speech, &mut codes);
-    g711::decode(Codec::Pcma, &codes, &mut speech);
+    g711::encode(Law::A, &speech, &mut codes);
+    g711::decode(Law::A, &codes, &mut speech);
     speech
 }
 

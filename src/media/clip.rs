@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::g711;
+use super::g711::{self, Law};
 use super::vad::level;
-use crate::call::stream::Codec;
 use crate::units::{FRAME_SAMPLES, PTIME};
 
 /// A prompt as it goes on the wire. Playing it costs no signal processing.
@@ -20,14 +19,14 @@ impl Clip {
     pub fn from_pcm(samples: &[i16]) -> Self {
         let mut whole = samples.to_vec();
         whole.resize(samples.len().next_multiple_of(FRAME_SAMPLES), 0);
-        let encoded = |codec| {
+        let encoded = |law| {
             let mut codes = vec![0; whole.len()];
-            g711::encode(codec, &whole, &mut codes);
+            g711::encode(law, &whole, &mut codes);
             codes.into_boxed_slice()
         };
         Self {
-            pcma: encoded(Codec::Pcma),
-            pcmu: encoded(Codec::Pcmu),
+            pcma: encoded(Law::A),
+            pcmu: encoded(Law::Mu),
             levels: whole.chunks_exact(FRAME_SAMPLES).map(level).collect(),
         }
     }
@@ -43,10 +42,10 @@ impl Clip {
     }
 
     /// The payload of frame `index` and its level in dBov; `None` past the end.
-    pub fn frame(&self, codec: Codec, index: usize) -> Option<(&[u8; FRAME_SAMPLES], f32)> {
-        let codes = match codec {
-            Codec::Pcma => &self.pcma,
-            Codec::Pcmu => &self.pcmu,
+    pub fn frame(&self, law: Law, index: usize) -> Option<(&[u8; FRAME_SAMPLES], f32)> {
+        let codes = match law {
+            Law::A => &self.pcma,
+            Law::Mu => &self.pcmu,
         };
         let payload = codes.get(index * FRAME_SAMPLES..)?.first_chunk()?;
         Some((payload, *self.levels.get(index)?))
@@ -69,9 +68,9 @@ mod tests {
             assert_eq!(Clip::from_pcm(&vec![1_000; samples]).frames(), frames, "{samples} samples");
         }
         let clip = Clip::from_pcm(&[1_000; 161]);
-        let (last, _) = clip.frame(Codec::Pcma, 1).expect("a frame");
-        assert_eq!(last[1..], [g711::silence(Codec::Pcma); 159]);
-        assert!(clip.frame(Codec::Pcma, 2).is_none());
+        let (last, _) = clip.frame(Law::A, 1).expect("a frame");
+        assert_eq!(last[1..], [g711::silence(Law::A); 159]);
+        assert!(clip.frame(Law::A, 2).is_none());
         assert_eq!(clip.duration(), Duration::from_millis(40));
     }
 
@@ -79,11 +78,11 @@ mod tests {
     fn both_laws_hold_the_same_sound() {
         let sound: Vec<i16> = (0..160).map(|n| n * 100 - 8_000).collect();
         let clip = Clip::from_pcm(&sound);
-        for codec in [Codec::Pcma, Codec::Pcmu] {
+        for law in [Law::A, Law::Mu] {
             let mut decoded = [0; FRAME_SAMPLES];
-            g711::decode(codec, clip.frame(codec, 0).expect("a frame").0, &mut decoded);
+            g711::decode(law, clip.frame(law, 0).expect("a frame").0, &mut decoded);
             for (a, b) in sound.iter().zip(decoded) {
-                assert!((i32::from(*a) - i32::from(b)).abs() <= 260, "{codec:?}: {a} {b}");
+                assert!((i32::from(*a) - i32::from(b)).abs() <= 260, "{law:?}: {a} {b}");
             }
         }
     }

@@ -49,7 +49,15 @@ impl EventPayload {
         Some(Self { event, end: flags & 0x80 != 0, duration: u16::from_be_bytes([high, low]) })
     }
 
-    fn print(self) -> [u8; Self::LEN] {
+    /// The same with its duration, counted at 8 kHz, counted by another clock. One longer than 16 bits hold stays at the
+    /// most that they do: the far end hears one press all the same.
+    pub fn at_clock(self, clock_hz: u32) -> Self {
+        let duration = u32::from(self.duration) * (clock_hz / NARROWBAND_HZ);
+        Self { duration: u16::try_from(duration).unwrap_or(u16::MAX), ..self }
+    }
+
+    /// The payload on the wire.
+    pub fn print(self) -> [u8; Self::LEN] {
         let [high, low] = self.duration.to_be_bytes();
         [self.event, (u8::from(self.end) << 7) | VOLUME, high, low]
     }
@@ -128,7 +136,7 @@ impl Known {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventPacket {
     /// The payload.
-    pub payload: [u8; EventPayload::LEN],
+    pub payload: EventPayload,
     /// When the event began: the packet's RTP timestamp.
     pub timestamp: Timestamp,
     /// Set on the first packet only (RFC 4733 §2.5.1.1).
@@ -184,7 +192,7 @@ impl EventSender {
         let marker = *duration == 0;
         *duration = duration.saturating_add(FRAME_SAMPLES as u16).min(*total);
         let end = *duration == *total;
-        let payload = EventPayload { event: *event, end, duration: *duration }.print();
+        let payload = EventPayload { event: *event, end, duration: *duration };
         let packet = EventPacket { payload, timestamp: *begun, marker };
         if end {
             *ends_sent += 1;
@@ -286,13 +294,8 @@ mod tests {
     #[test]
     fn a_sent_digit_has_one_marker_and_three_ends() {
         let packets = wire(&[('7', 100)]);
-        let shape: Vec<(bool, bool, u16)> = packets
-            .iter()
-            .map(|(_, packet)| {
-                let payload = EventPayload::parse(&packet.payload).expect("an event");
-                (packet.marker, payload.end, payload.duration)
-            })
-            .collect();
+        let shape: Vec<(bool, bool, u16)> =
+            packets.iter().map(|(_, packet)| (packet.marker, packet.payload.end, packet.payload.duration)).collect();
         let (body, end) = ((false, false), (false, true, 800));
         assert_eq!(shape[0], (true, false, 160));
         assert_eq!(shape[1..4].iter().map(|p| (p.0, p.1)).collect::<Vec<_>>(), [body; 3]);
@@ -327,7 +330,7 @@ mod tests {
         assert_eq!(of_digit.len(), digits.len());
         for (packets, (key, _)) in of_digit.iter().zip(&digits) {
             let no_ends = rng.random_bool(0.1);
-            let ended = |packet: &EventPacket| EventPayload::parse(&packet.payload).is_some_and(|p| p.end);
+            let ended = |packet: &EventPacket| packet.payload.end;
             let kept: Vec<_> =
                 packets.iter().filter(|p| !(rng.random_bool(0.05) || no_ends && ended(p))).copied().collect();
             if !kept.is_empty() {
@@ -348,8 +351,7 @@ mod tests {
         let mut heard: Vec<(u32, char)> = arrived
             .iter()
             .filter_map(|packet| {
-                let payload = EventPayload::parse(&packet.payload)?;
-                receiver.packet(packet.timestamp, payload).map(|(key, _)| (packet.timestamp.0, key))
+                receiver.packet(packet.timestamp, packet.payload).map(|(key, _)| (packet.timestamp.0, key))
             })
             .collect();
         heard.sort_by_key(|press| press.0);

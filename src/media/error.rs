@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::codec::CodecError;
+
 /// A fault of the audio engine.
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
@@ -22,6 +24,9 @@ pub enum MediaError {
     /// The peer's address is of another family than ours.
     #[error("peer {peer} cannot be reached from {local}")]
     Family { peer: SocketAddr, local: SocketAddr },
+    /// The codec cannot be set up.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
     /// The engine thread does not take commands: it is overloaded or has stopped.
     #[error("the audio thread takes no commands")]
     Unresponsive,

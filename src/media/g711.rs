@@ -4,24 +4,43 @@
 
 use crate::call::stream::Codec;
 
+/// Which of the two laws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Law {
+    /// A-law.
+    A,
+    /// µ-law.
+    Mu,
+}
+
+impl Law {
+    /// The law in which sound of a call in this codec is kept: its own, or the A-law where it has none.
+    pub fn of(codec: Codec) -> Self {
+        match codec {
+            Codec::Pcmu => Self::Mu,
+            Codec::Pcma | Codec::G722 | Codec::Opus => Self::A,
+        }
+    }
+}
+
 /// Linear samples of each A-law code (G.711 table 1), scaled to 16 bits.
-static ALAW: [i16; 256] = table(Codec::Pcma);
+static ALAW: [i16; 256] = table(Law::A);
 /// Linear samples of each µ-law code (G.711 table 2), scaled to 16 bits.
-static ULAW: [i16; 256] = table(Codec::Pcmu);
+static ULAW: [i16; 256] = table(Law::Mu);
 
 /// The code that stands for silence: the smallest positive value.
-pub const fn silence(codec: Codec) -> u8 {
-    match codec {
-        Codec::Pcma => 0xD5,
-        Codec::Pcmu => 0xFF,
+pub const fn silence(law: Law) -> u8 {
+    match law {
+        Law::A => 0xD5,
+        Law::Mu => 0xFF,
     }
 }
 
 /// Linear samples of `codes`; stops at the end of the shorter slice.
-pub fn decode(codec: Codec, codes: &[u8], samples: &mut [i16]) {
-    let table = match codec {
-        Codec::Pcma => &ALAW,
-        Codec::Pcmu => &ULAW,
+pub fn decode(law: Law, codes: &[u8], samples: &mut [i16]) {
+    let table = match law {
+        Law::A => &ALAW,
+        Law::Mu => &ULAW,
     };
     for (sample, code) in samples.iter_mut().zip(codes) {
         *sample = table[usize::from(*code)];
@@ -29,16 +48,16 @@ pub fn decode(codec: Codec, codes: &[u8], samples: &mut [i16]) {
 }
 
 /// Codes of `samples`; stops at the end of the shorter slice.
-pub fn encode(codec: Codec, samples: &[i16], codes: &mut [u8]) {
+pub fn encode(law: Law, samples: &[i16], codes: &mut [u8]) {
     let pairs = codes.iter_mut().zip(samples);
-    match codec {
-        Codec::Pcma => pairs.for_each(|(code, sample)| *code = alaw(*sample)),
-        Codec::Pcmu => pairs.for_each(|(code, sample)| *code = ulaw(*sample)),
+    match law {
+        Law::A => pairs.for_each(|(code, sample)| *code = alaw(*sample)),
+        Law::Mu => pairs.for_each(|(code, sample)| *code = ulaw(*sample)),
     }
 }
 
 /// Turns codes of one law into codes of the other, in place (G.711 tables 3 and 4 in effect).
-pub fn recode(from: Codec, to: Codec, codes: &mut [u8]) {
+pub fn recode(from: Law, to: Law, codes: &mut [u8]) {
     if from == to {
         return;
     }
@@ -49,13 +68,13 @@ pub fn recode(from: Codec, to: Codec, codes: &mut [u8]) {
     }
 }
 
-const fn table(codec: Codec) -> [i16; 256] {
+const fn table(law: Law) -> [i16; 256] {
     let mut table = [0; 256];
     let mut code = 0;
     while code < 256 {
-        table[code] = match codec {
-            Codec::Pcma => alaw_sample(code as u8),
-            Codec::Pcmu => ulaw_sample(code as u8),
+        table[code] = match law {
+            Law::A => alaw_sample(code as u8),
+            Law::Mu => ulaw_sample(code as u8),
         };
         code += 1;
     }
@@ -103,27 +122,27 @@ const fn ulaw(sample: i16) -> u8 {
 mod tests {
     use super::*;
 
-    const LAWS: [Codec; 2] = [Codec::Pcma, Codec::Pcmu];
+    const LAWS: [Law; 2] = [Law::A, Law::Mu];
 
-    fn sample_of(codec: Codec, code: u8) -> i16 {
+    fn sample_of(law: Law, code: u8) -> i16 {
         let mut sample = [0];
-        decode(codec, &[code], &mut sample);
+        decode(law, &[code], &mut sample);
         sample[0]
     }
 
-    fn code_of(codec: Codec, sample: i16) -> u8 {
+    fn code_of(law: Law, sample: i16) -> u8 {
         let mut code = [0];
-        encode(codec, &[sample], &mut code);
+        encode(law, &[sample], &mut code);
         code[0]
     }
 
     #[test]
     fn every_code_survives_decoding_and_encoding() {
-        for codec in LAWS {
+        for law in LAWS {
             for code in 0..=255 {
                 // µ-law has two zeros; the negative one comes back as the positive.
-                let expected = if codec == Codec::Pcmu && code == 0x7F { 0xFF } else { code };
-                assert_eq!(code_of(codec, sample_of(codec, code)), expected, "{codec:?} {code:#x}");
+                let expected = if law == Law::Mu && code == 0x7F { 0xFF } else { code };
+                assert_eq!(code_of(law, sample_of(law, code)), expected, "{law:?} {code:#x}");
             }
         }
     }
@@ -132,14 +151,14 @@ mod tests {
     /// what lies in the bits that the law does not see.
     #[test]
     fn every_sample_gets_the_value_of_its_interval() {
-        for (codec, unseen) in [(Codec::Pcma, 8), (Codec::Pcmu, 4)] {
-            let mut levels: Vec<i32> = (0..=255).map(|code| i32::from(sample_of(codec, code))).collect();
+        for (law, unseen) in [(Law::A, 8), (Law::Mu, 4)] {
+            let mut levels: Vec<i32> = (0..=255).map(|code| i32::from(sample_of(law, code))).collect();
             levels.sort_unstable();
             levels.dedup();
             let (lowest, highest) = (levels[0], levels[levels.len() - 1]);
             let mut before = lowest;
             for sample in i16::MIN..=i16::MAX {
-                let coded = i32::from(sample_of(codec, code_of(codec, sample)));
+                let coded = i32::from(sample_of(law, code_of(law, sample)));
                 let at = levels.binary_search(&coded).expect("a level");
                 let interval = levels[at.saturating_sub(1)..(at + 2).min(levels.len())]
                     .windows(2)
@@ -147,8 +166,8 @@ mod tests {
                     .max()
                     .expect("neighbours");
                 let exact = i32::from(sample).clamp(lowest, highest);
-                assert!((coded - exact).abs() <= interval / 2 + unseen, "{codec:?} {sample}: {coded}");
-                assert!(coded >= before, "{codec:?} {sample}: the order of samples is kept");
+                assert!((coded - exact).abs() <= interval / 2 + unseen, "{law:?} {sample}: {coded}");
+                assert!(coded >= before, "{law:?} {sample}: the order of samples is kept");
                 before = coded;
             }
         }
@@ -157,20 +176,20 @@ mod tests {
     /// Values printed in G.711: the ends of the segments of tables 1a and 2a, on the 16-bit scale.
     #[test]
     fn known_values() {
-        let check = |codec, code, sample| assert_eq!(sample_of(codec, code), sample, "{codec:?} {code:#x}");
-        check(Codec::Pcma, 0xD5, 8);
-        check(Codec::Pcma, 0x55, -8);
-        check(Codec::Pcma, 0xAA, 32_256);
-        check(Codec::Pcma, 0x2A, -32_256);
-        check(Codec::Pcmu, 0xFF, 0);
-        check(Codec::Pcmu, 0x80, 32_124);
-        check(Codec::Pcmu, 0x00, -32_124);
-        check(Codec::Pcmu, 0xFE, 8);
+        let check = |law, code, sample| assert_eq!(sample_of(law, code), sample, "{law:?} {code:#x}");
+        check(Law::A, 0xD5, 8);
+        check(Law::A, 0x55, -8);
+        check(Law::A, 0xAA, 32_256);
+        check(Law::A, 0x2A, -32_256);
+        check(Law::Mu, 0xFF, 0);
+        check(Law::Mu, 0x80, 32_124);
+        check(Law::Mu, 0x00, -32_124);
+        check(Law::Mu, 0xFE, 8);
     }
 
     #[test]
     fn recoding_to_itself_changes_nothing_and_silence_stays_silence() {
-        for (from, to) in [(Codec::Pcma, Codec::Pcma), (Codec::Pcma, Codec::Pcmu), (Codec::Pcmu, Codec::Pcma)] {
+        for (from, to) in [(Law::A, Law::A), (Law::A, Law::Mu), (Law::Mu, Law::A)] {
             let mut codes = [silence(from)];
             recode(from, to, &mut codes);
             assert!(sample_of(to, codes[0]).abs() <= 8, "{from:?} to {to:?}");

@@ -1,8 +1,9 @@
 //! The jitter buffer: packets go in as they arrive, cells of 10 ms come out as they are wanted.
 //!
-//! It holds G.711 codes in a ring addressed by RTP timestamp, so reordering, duplicates, any packet time and partly late
-//! packets need no special case: a sample is there or it is not. How long it waits is learnt: the relative delay of each
-//! packet goes into a histogram that slowly forgets, and the target is the delay that all but [`LATE_SHARE`] keep.
+//! It holds octets in a ring addressed by RTP timestamp, one for each unit of an 8 kHz clock (G.711, G.722), so reordering,
+//! duplicates, any packet time and partly late packets need no special case: a sample is there or it is not. Of a codec
+//! that has no such octets it only keeps the times. How long it waits is learnt: the relative delay of each packet goes
+//! into a histogram that slowly forgets, and the target is the delay that all but [`LATE_SHARE`] keep.
 //! In a gap the buffer itself approaches the target; where something is heard, [`super::playout`] does it from
 //! [`JitterBuffer::wait`].
 
@@ -14,8 +15,8 @@ pub const CELL: usize = 80;
 const FRAME: i32 = FRAME_SAMPLES as i32;
 /// Samples that the ring holds: 512 ms. A packet further ahead than this restarts the buffer.
 const CAPACITY: usize = 4_096;
-/// The largest packet accepted, in samples: 100 ms. Longer ones are cut.
-const MAX_PACKET: usize = 800;
+/// The largest packet accepted, in samples: 120 ms, the most that Opus has. Longer ones are cut.
+const MAX_PACKET: usize = 960;
 /// Shortest and longest wait, in samples: 20 to 240 ms.
 const TARGET_RANGE: (i32, i32) = (160, 1_920);
 /// The wait before anything is known, in samples: 60 ms.
@@ -145,7 +146,18 @@ impl JitterBuffer {
     /// the newest one before it, so that a hole in front of it is a pause and no loss.
     pub fn push(&mut self, timestamp: Timestamp, payload: &[u8], contiguous: bool, now: i64) {
         let payload = &payload[..payload.len().min(MAX_PACKET)];
-        if self.playing.as_ref().is_some_and(|playing| playing.is_restart(timestamp, payload.len() as i32)) {
+        let Some(past) = self.expect(timestamp, payload.len(), contiguous, now) else { return };
+        let start = index(timestamp.plus(past as i32));
+        let (head, tail) = payload[past..].split_at((payload.len() - past).min(CAPACITY - start));
+        self.codes[start..start + head.len()].copy_from_slice(head);
+        self.codes[..tail.len()].copy_from_slice(tail);
+    }
+
+    /// As [`Self::push`], for a packet of so many samples that somebody else keeps. Returns how many of them come too
+    /// late; `None` where all do.
+    pub fn expect(&mut self, timestamp: Timestamp, samples: usize, contiguous: bool, now: i64) -> Option<usize> {
+        let samples = samples.min(MAX_PACKET);
+        if self.playing.as_ref().is_some_and(|playing| playing.is_restart(timestamp, samples as i32)) {
             self.restart();
         }
         let relative = match &mut self.playing {
@@ -157,8 +169,14 @@ impl JitterBuffer {
             }
         };
         self.hole(timestamp, contiguous, relative);
-        self.store(timestamp, payload);
+        let past = self.place(timestamp, samples);
         self.learn(relative);
+        past
+    }
+
+    /// The first sample that is not yet pulled; `None` without a stream.
+    pub fn position(&self) -> Option<Timestamp> {
+        self.playing.as_ref().map(|playing| playing.position)
     }
 
     /// Fills `codes` with the next 10 ms at `now`, our clock in samples, when `held` samples pulled before are still to be
@@ -237,25 +255,22 @@ impl JitterBuffer {
         }
     }
 
-    fn store(&mut self, timestamp: Timestamp, payload: &[u8]) {
-        let Some(playing) = &mut self.playing else { return };
+    fn place(&mut self, timestamp: Timestamp, samples: usize) -> Option<usize> {
+        let playing = self.playing.as_mut()?;
         let past = playing.position.since(timestamp).max(0) as usize;
-        let Some(kept) = payload.get(past..).filter(|kept| !kept.is_empty()) else {
+        if past >= samples {
             self.counters.late += 1;
             playing.late_run += 1;
-            return;
-        };
+            return None;
+        }
         playing.late_run = 0;
-        let after = timestamp.plus(payload.len() as i32);
+        let after = timestamp.plus(samples as i32);
         if after.since(playing.end) > 0 {
             playing.end = after;
-            playing.packet = payload.len() as i32;
+            playing.packet = samples as i32;
         }
-        let start = timestamp.plus(past as i32);
-        let (head, tail) = kept.split_at(kept.len().min(CAPACITY - index(start)));
-        self.codes[index(start)..index(start) + head.len()].copy_from_slice(head);
-        self.codes[..tail.len()].copy_from_slice(tail);
-        self.mark(start, kept.len(), Sample::Present);
+        self.mark(timestamp.plus(past as i32), samples - past, Sample::Present);
+        Some(past)
     }
 
     fn take(&mut self, codes: &mut [u8; CELL]) -> Cell {

@@ -6,7 +6,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::codec::{self, Coder};
 use super::event::{MediaEvent, RecordingFault};
+use super::g711::Law;
 use super::junction::{Junction, Plug};
 use super::latch::{Latch, Verdict};
 use super::player::Finished;
@@ -17,7 +19,7 @@ use super::rtp::Packet;
 use super::sender::Sender;
 use super::tape::{Frame, Shelf, Tape, TapeItem};
 use super::vad::SILENT;
-use crate::call::stream::{Codec, Stream};
+use crate::call::stream::Stream;
 use crate::units::{FRAME_SAMPLES, NARROWBAND_HZ};
 
 /// No valid packet for this long is reported.
@@ -102,18 +104,21 @@ impl Leg {
         }
     }
 
-    /// Obeys a negotiated stream, the first or a later one.
-    pub fn connect(&mut self, stream: Stream, now: Instant) {
+    /// Obeys a negotiated stream, the first or a later one; `coder` is made for it.
+    pub fn connect(&mut self, stream: Stream, coder: Coder, now: Instant) {
         let now = self.since_opening(now);
         let codec = stream.codec;
+        let same = |before: &Link| before.stream.codec == codec && before.stream.opus == stream.opus;
+        if !self.link.as_ref().is_some_and(same) {
+            self.receiver.change_codec(codec, coder.decoder);
+            self.sender.change_codec(codec, coder.encoder);
+            if let Some(tape) = &mut self.tape {
+                tape.set_law(Law::of(codec));
+            }
+        }
+        self.receiver.set_event_clock(stream.event_hz);
         let latch = match self.link.take() {
             Some(before) => {
-                if before.stream.codec != codec {
-                    self.receiver.codec_changed();
-                    if let Some(tape) = &mut self.tape {
-                        tape.set_codec(codec);
-                    }
-                }
                 if !before.stream.direction.receives() {
                     self.receiver.resumed();
                 }
@@ -142,13 +147,13 @@ impl Leg {
         if self.tape.is_some() {
             return false;
         }
-        let codec = self.link.as_ref().map_or(Codec::Pcma, |link| link.stream.codec);
+        let law = self.link.as_ref().map_or(Law::A, |link| Law::of(link.stream.codec));
         // A party that joins a call is recorded on the call's axis, which began before its session did.
         let origin = match self.opened.checked_duration_since(origin) {
             Some(before) => -samples(before),
             None => samples(self.since_opening(origin)),
         };
-        self.tape = Some(Tape::new(recording, codec, origin, samples(self.since_opening(now)), outlet));
+        self.tape = Some(Tape::new(recording, law, origin, samples(self.since_opening(now)), outlet));
         true
     }
 
@@ -291,7 +296,7 @@ impl Leg {
     fn receive(&mut self, at: Duration, heard: &mut [i16; FRAME_SAMPLES], outlet: &mut impl Outlet) -> i32 {
         match &self.link {
             Some(link) if link.stream.direction.receives() => {
-                self.receiver.frame(link.stream.codec, at, self.sent_level, heard, |event| outlet.event(event))
+                self.receiver.frame(at, self.sent_level, heard, |event| outlet.event(event))
             }
             Some(_) | None => 0,
         }
@@ -384,7 +389,7 @@ impl Leg {
                 fraction_lost: reception.fraction_lost(),
                 lost: i32::try_from(reception.lost()).unwrap_or(i32::MAX),
                 highest: reception.highest(),
-                jitter: reception.jitter(),
+                jitter: reception.jitter() * codec::factor(link.stream.codec),
                 last_report,
                 since_last_report: since,
             }

@@ -35,17 +35,7 @@ fn config(threads: usize) -> MediaConfig {
 }
 
 pub(super) fn stream(remote_rtp: SocketAddr) -> Stream {
-    Stream {
-        remote_rtp,
-        remote_rtcp: SocketAddr::new(remote_rtp.ip(), remote_rtp.port() + 1),
-        codec: Codec::Pcma,
-        send_payload_type: 8,
-        recv_payload_type: 8,
-        send_event_type: Some(101),
-        recv_event_type: Some(101),
-        ptime: Duration::from_millis(20),
-        direction: Direction::SendRecv,
-    }
+    Stream { send_event_type: Some(101), recv_event_type: Some(101), ..Stream::new(remote_rtp, Codec::Pcma) }
 }
 
 /// A tone of this many milliseconds.

@@ -83,8 +83,7 @@ mod tests {
     use std::f32::consts::TAU;
 
     use super::*;
-    use crate::call::stream::Codec;
-    use crate::media::g711;
+    use crate::media::g711::{self, Law};
 
     type Frame = [i16; FRAME_SAMPLES];
 
@@ -108,12 +107,12 @@ mod tests {
     #[test]
     fn one_source_passes_unchanged_at_any_level() {
         let mut mixer = Mixer::default();
-        for codec in [Codec::Pcma, Codec::Pcmu] {
+        for law in [Law::A, Law::Mu] {
             for first in [0, 96] {
                 let codes: [u8; FRAME_SAMPLES] = std::array::from_fn(|n| first + n as u8);
                 let mut frame = [0; FRAME_SAMPLES];
-                g711::decode(codec, &codes, &mut frame);
-                assert_eq!(mixed(&mut mixer, &[frame]), frame, "{codec:?}");
+                g711::decode(law, &codes, &mut frame);
+                assert_eq!(mixed(&mut mixer, &[frame]), frame, "{law:?}");
             }
         }
     }

@@ -16,6 +16,7 @@
 
 pub mod bridge;
 pub mod clip;
+pub mod codec;
 pub mod conceal;
 pub mod disk;
 pub mod dtmf;

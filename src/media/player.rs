@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::clip::Clip;
 use super::event::PlayId;
-use crate::call::stream::Codec;
+use super::g711::Law;
 use crate::units::FRAME_SAMPLES;
 
 /// A playback that is over. Its clips go to whoever may free them: never the real-time thread.
@@ -46,10 +46,10 @@ impl Player {
     }
 
     /// Copies the next frame into `payload` and returns its level in dBov; `None` when nothing is left to play.
-    pub fn frame(&mut self, codec: Codec, payload: &mut [u8; FRAME_SAMPLES]) -> Option<f32> {
+    pub fn frame(&mut self, law: Law, payload: &mut [u8; FRAME_SAMPLES]) -> Option<f32> {
         let playback = self.playback.as_mut()?;
         while let Some(clip) = playback.clips.get(playback.clip) {
-            if let Some((frame, level)) = clip.frame(codec, playback.frame) {
+            if let Some((frame, level)) = clip.frame(law, playback.frame) {
                 payload.copy_from_slice(frame);
                 playback.frame += 1;
                 return Some(level);
@@ -89,7 +89,7 @@ mod tests {
         assert!(player.play(PlayId(7), clips).is_none());
         let mut heard = 0;
         for tick in 0..20 {
-            heard += usize::from(player.frame(Codec::Pcma, &mut [0; FRAME_SAMPLES]).is_some());
+            heard += usize::from(player.frame(Law::A, &mut [0; FRAME_SAMPLES]).is_some());
             if let Some(finished) = player.finished() {
                 assert_eq!((finished.id, finished.interrupted), (PlayId(7), false));
                 assert_eq!((heard, tick), (frames, done_in), "{lengths:?}");

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use super::codec::{Decoder, Narrowing};
 use super::conceal::{self, Concealer};
 use super::dtmf::{EventPayload, EventReceiver};
 use super::event::{DigitSource, MediaEvent};
-use super::g711;
+use super::g711::Law;
 use super::inband::ToneReceiver;
 use super::jitter::{CELL, Cell, Counters, JitterBuffer};
 use super::playout::{Fitted, Playout};
 use super::progress::ToneListener;
 use super::reception::{Order, Reception};
-use super::rtp::Packet;
+use super::rtp::{Packet, Timestamp};
 use super::vad::{Activity, Vad};
 use crate::call::stream::Codec;
 use crate::units::{FRAME_SAMPLES, NARROWBAND_HZ};
@@ -33,8 +34,11 @@ pub enum Kind {
 }
 
 /// See the module's documentation.
-#[derive(Default)]
 pub struct Receiver {
+    decoder: Decoder,
+    clock: Narrowing,
+    /// Units of the events' durations in one sample at 8 kHz.
+    event_factor: u16,
     jitter: JitterBuffer,
     concealer: Concealer,
     playout: Playout,
@@ -51,10 +55,31 @@ pub struct Receiver {
     heard_cells: u64,
 }
 
+impl Default for Receiver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Receiver {
-    /// A receiver that allocates nothing later.
+    /// A receiver of A-law that allocates nothing later.
     pub fn new() -> Self {
-        Self { digits: EventReceiver::new(), ..Self::default() }
+        Self {
+            decoder: Decoder::G711(Law::A),
+            clock: Narrowing::of(Codec::Pcma),
+            event_factor: 1,
+            jitter: JitterBuffer::default(),
+            concealer: Concealer::default(),
+            playout: Playout::default(),
+            reception: Reception::default(),
+            digits: EventReceiver::new(),
+            tones: ToneReceiver::default(),
+            events_seen: false,
+            vad: Vad::default(),
+            waited: None,
+            ssrc: None,
+            heard_cells: 0,
+        }
     }
 
     /// Takes in a packet that arrived `at` after the opening.
@@ -63,22 +88,37 @@ impl Receiver {
         if self.ssrc.replace(header.ssrc).is_some_and(|before| before != header.ssrc) {
             self.reception.new_source();
             self.jitter.restart();
+            self.decoder.restart();
         }
         let now = samples(at);
-        let contiguous = match self.reception.packet(header.seq, header.timestamp, now as u32) {
+        let timestamp = self.clock.narrow(header.timestamp);
+        let contiguous = match self.reception.packet(header.seq, timestamp, now as u32) {
             Order::First => true,
             Order::Ahead { skipped } => skipped == 0,
             Order::Reordered => false,
             Order::Duplicate | Order::Stray => return,
         };
         match kind {
-            Kind::Audio => self.jitter.push(header.timestamp, packet.payload, contiguous, now),
+            Kind::Audio => self.audio(timestamp, packet.payload, contiguous, now),
             Kind::ComfortNoise => {}
             Kind::Event => {
-                let Some(payload) = EventPayload::parse(packet.payload) else { return };
+                let Some(mut payload) = EventPayload::parse(packet.payload) else { return };
+                payload.duration /= self.event_factor;
                 self.events_seen = true;
-                if let Some((key, duration)) = self.digits.packet(header.timestamp, payload) {
+                if let Some((key, duration)) = self.digits.packet(timestamp, payload) {
                     report(MediaEvent::Digit { key, source: DigitSource::TelephoneEvent, at, duration });
+                }
+            }
+        }
+    }
+
+    fn audio(&mut self, timestamp: Timestamp, payload: &[u8], contiguous: bool, now: i64) {
+        match &mut self.decoder {
+            Decoder::G711(_) | Decoder::G722(_) => self.jitter.push(timestamp, payload, contiguous, now),
+            Decoder::Opus(opus) => {
+                let Some(samples) = opus.samples(payload) else { return };
+                if self.jitter.expect(timestamp, samples, contiguous, now).is_some() {
+                    opus.keep(timestamp, samples, payload);
                 }
             }
         }
@@ -94,7 +134,6 @@ impl Receiver {
     /// many samples it lags the fastest packets.
     pub fn frame(
         &mut self,
-        codec: Codec,
         at: Duration,
         sent_level: f32,
         pcm: &mut [i16; FRAME_SAMPLES],
@@ -105,7 +144,7 @@ impl Receiver {
         self.playout.steer(wait.map_or(0, |wait| wait.is - wait.wanted), self.vad.quiet());
         let mut idle = true;
         while self.playout.wants() {
-            idle &= self.cell(codec, now) == Cell::Idle;
+            idle &= self.cell(now) == Cell::Idle;
         }
         self.waited = self.jitter.wait(self.playout.held(), now).map(|wait| wait.is);
         let lag = self.waited.map_or(0, |waited| waited + conceal::DELAY as i32);
@@ -136,28 +175,37 @@ impl Receiver {
     }
 
     /// Moves the next cell from the jitter buffer to the playout.
-    fn cell(&mut self, codec: Codec, now: i64) -> Cell {
+    fn cell(&mut self, now: i64) -> Cell {
         let (mut codes, mut pcm) = ([0; CELL], [0; CELL]);
+        let before = self.jitter.position();
         let cell = self.jitter.pull(&mut codes, self.playout.held(), now);
-        match cell {
-            Cell::Audio => {
-                g711::decode(codec, &codes, &mut pcm);
-                self.concealer.received(&mut pcm);
-                self.heard_cells += 1;
-            }
-            Cell::Missing => {
-                self.concealer.lost(&mut pcm);
-                self.heard_cells += 1;
-            }
-            Cell::Idle => self.concealer.received(&mut pcm),
+        // Where the cell lies in the stream; nowhere, while that stands still.
+        let at = self.jitter.position().filter(|after| Some(*after) != before).map(|after| after.plus(-(CELL as i32)));
+        let received = match cell {
+            Cell::Audio => at.is_some_and(|at| self.decoder.cell(&codes, at, &mut pcm)),
+            Cell::Missing => at.is_some_and(|at| self.decoder.recover(at, &mut pcm)),
+            Cell::Idle => true,
+        };
+        if received {
+            self.concealer.received(&mut pcm);
+        } else {
+            self.concealer.lost(&mut pcm);
         }
+        self.heard_cells += u64::from(cell != Cell::Idle);
         self.playout.push(&pcm);
         cell
     }
 
-    /// The codec changes: what is buffered cannot be decoded any more.
-    pub fn codec_changed(&mut self) {
+    /// The codec changes, to this one: what is buffered cannot be decoded any more.
+    pub fn change_codec(&mut self, codec: Codec, decoder: Decoder) {
+        self.decoder = decoder;
+        self.clock = Narrowing::of(codec);
         self.jitter.restart();
+    }
+
+    /// The clock of the events' durations, in hertz.
+    pub fn set_event_clock(&mut self, event_hz: u32) {
+        self.event_factor = u16::try_from(event_hz / NARROWBAND_HZ).unwrap_or(1).max(1);
     }
 
     /// The peer's synchronisation source, once heard.

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::bridge::{PartyId, Seat};
 use super::clip::Clip;
+use super::codec::Coder;
 use super::error::MediaError;
 use super::event::{MediaEvent, PlayId};
 use super::meter::Levels;
@@ -85,12 +86,14 @@ impl MediaSession {
     /// Obeys what offer and answer agreed on; again at each later agreement.
     ///
     /// # Errors
-    /// When the peer's address is of another family than ours, or the engine thread takes no commands.
+    /// When the peer's address is of another family than ours, its codec cannot be set up, or the engine thread takes no
+    /// commands.
     pub fn connect(&self, stream: Stream) -> Result<(), MediaError> {
         if stream.remote_rtp.is_ipv4() != self.local.is_ipv4() {
             return Err(MediaError::Family { peer: stream.remote_rtp, local: self.local });
         }
-        self.order(Order::Connect(Box::new(stream)))
+        let coder = Coder::new(&stream)?;
+        self.order(Order::Connect(Box::new((stream, coder))))
     }
 
     /// Plays clips back to back instead of what is being played; [`MediaEvent::PlaybackDone`] tells the end. Waits while

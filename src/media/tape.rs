@@ -6,8 +6,7 @@
 
 use std::time::Duration;
 
-use super::g711;
-use crate::call::stream::Codec;
+use super::g711::{self, Law};
 use crate::units::{FRAME_SAMPLES, NARROWBAND_HZ};
 
 /// Samples of one block: 320 ms. Also the most by which the caller's audio may lag ours and still find its place.
@@ -27,7 +26,7 @@ pub struct Block {
     /// Whose.
     pub recording: u64,
     /// The law of its codes.
-    pub codec: Codec,
+    pub law: Law,
     /// Where it begins, in samples since the recording began.
     pub start: u64,
     /// How many of its samples count; less than [`BLOCK_SAMPLES`] at the end only.
@@ -42,7 +41,7 @@ impl Block {
     /// A block for the pool.
     pub fn empty() -> Box<Self> {
         let blank = [0; BLOCK_SAMPLES];
-        Box::new(Self { recording: 0, codec: Codec::Pcma, start: 0, len: 0, left: blank, right: blank })
+        Box::new(Self { recording: 0, law: Law::A, start: 0, len: 0, left: blank, right: blank })
     }
 }
 
@@ -82,7 +81,7 @@ pub struct Frame<'a> {
 #[derive(Debug)]
 pub struct Tape {
     recording: u64,
-    codec: Codec,
+    law: Law,
     /// The session's clock where the recording's time axis begins.
     origin: i64,
     /// Where on that axis the caller is first heard: what left its phone earlier is not kept.
@@ -99,12 +98,12 @@ pub struct Tape {
 
 impl Tape {
     /// A recording whose time axis begins at `origin` on the session's clock, and which holds silence up to `now`.
-    pub fn new(recording: u64, codec: Codec, origin: i64, now: i64, shelf: &mut impl Shelf) -> Self {
+    pub fn new(recording: u64, law: Law, origin: i64, now: i64, shelf: &mut impl Shelf) -> Self {
         let len = u64::try_from(now - origin).unwrap_or(0);
         let block = len / BLOCK_SAMPLES as u64;
         let begin = now - origin;
         let mut tape =
-            Self { recording, codec, origin, begin, previous: None, current: None, block, len, left_next: None };
+            Self { recording, law, origin, begin, previous: None, current: None, block, len, left_next: None };
         tape.current = tape.blank(block, shelf);
         tape
     }
@@ -144,7 +143,7 @@ impl Tape {
             room[..fitting].copy_from_slice(&right[..fitting]);
         }
         let mut codes = [0; FRAME_SAMPLES];
-        g711::encode(self.codec, frame.left, &mut codes);
+        g711::encode(self.law, frame.left, &mut codes);
         let start = self.left_start(frame);
         let early = (self.begin - start).clamp(0, FRAME_SAMPLES as i64);
         for block in [&mut self.previous, &mut self.current].into_iter().flatten() {
@@ -165,13 +164,13 @@ impl Tape {
     }
 
     /// Goes on in another law.
-    pub fn set_codec(&mut self, codec: Codec) {
+    pub fn set_law(&mut self, law: Law) {
         for block in [&mut self.previous, &mut self.current].into_iter().flatten() {
-            g711::recode(block.codec, codec, &mut block.left);
-            g711::recode(block.codec, codec, &mut block.right);
-            block.codec = codec;
+            g711::recode(block.law, law, &mut block.left);
+            g711::recode(block.law, law, &mut block.right);
+            block.law = law;
         }
-        self.codec = codec;
+        self.law = law;
     }
 
     /// Gives away what is left. Returns the item that ends the recording, and how many blocks were dropped.
@@ -189,11 +188,11 @@ impl Tape {
     fn blank(&self, index: u64, shelf: &mut impl Shelf) -> Option<Box<Block>> {
         let mut block = shelf.take()?;
         block.recording = self.recording;
-        block.codec = self.codec;
+        block.law = self.law;
         block.start = index * BLOCK_SAMPLES as u64;
         block.len = BLOCK_SAMPLES;
-        block.left.fill(g711::silence(self.codec));
-        block.right.fill(g711::silence(self.codec));
+        block.left.fill(g711::silence(self.law));
+        block.right.fill(g711::silence(self.law));
         Some(block)
     }
 }
@@ -237,7 +236,7 @@ mod tests {
     /// Records `frames` frames; in frame n the caller's audio lags by `lag(n)` samples and is loud in frame `loud`.
     fn recorded(frames: i64, lag: impl Fn(i64) -> i64, loud: i64, blocks: usize) -> (Vec<TapeItem>, u64) {
         let mut store = Store::of(blocks);
-        let mut tape = Tape::new(1, Codec::Pcma, 1_000, 1_000, &mut store);
+        let mut tape = Tape::new(1, Law::A, 1_000, 1_000, &mut store);
         let mut dropped = 0;
         for n in 0..frames {
             let at = 1_000 + n * 160;
@@ -257,7 +256,7 @@ mod tests {
             let TapeItem::Block(block) = item else { continue };
             assert_eq!(track.len() as u64, block.start);
             let mut samples = [0; BLOCK_SAMPLES];
-            g711::decode(block.codec, &block.left[..block.len], &mut samples);
+            g711::decode(block.law, &block.left[..block.len], &mut samples);
             track.extend_from_slice(&samples[..block.len]);
         }
         track
@@ -299,7 +298,7 @@ mod tests {
     fn before_the_recording_begins_there_is_silence() {
         const BEGIN: i64 = 5_000;
         let mut store = Store::of(10);
-        let mut tape = Tape::new(1, Codec::Pcma, 1_000, 1_000 + BEGIN, &mut store);
+        let mut tape = Tape::new(1, Law::A, 1_000, 1_000 + BEGIN, &mut store);
         for n in 0..60 {
             let at = 1_000 + BEGIN + n * 160;
             tape.frame(&Frame { at, right: None, left_at: at - 490, left: &LOUD, quiet: true }, &mut store);
@@ -310,7 +309,7 @@ mod tests {
         let Some(TapeItem::Block(first)) = items.next() else { panic!("a block") };
         assert_eq!(first.start, 2_560, "blocks before the recording are the writer's to fill");
         let mut samples = [0; BLOCK_SAMPLES];
-        g711::decode(first.codec, &first.left, &mut samples);
+        g711::decode(first.law, &first.left, &mut samples);
         assert!(samples[..2_440].iter().all(|sample| sample.abs() < 10), "nothing from before the beginning");
         assert!(samples[2_440..].iter().all(|sample| *sample > 10_000), "all from there on");
     }
@@ -325,9 +324,9 @@ mod tests {
     #[test]
     fn another_law_mid_call_keeps_the_sound() {
         let mut store = Store::of(4);
-        let mut tape = Tape::new(1, Codec::Pcma, 0, 0, &mut store);
+        let mut tape = Tape::new(1, Law::A, 0, 0, &mut store);
         tape.frame(&Frame { at: 0, right: None, left_at: 0, left: &LOUD, quiet: true }, &mut store);
-        tape.set_codec(Codec::Pcmu);
+        tape.set_law(Law::Mu);
         tape.frame(&Frame { at: 160, right: None, left_at: 160, left: &LOUD, quiet: true }, &mut store);
         tape.finish(&mut store);
         assert!(left(&store.items)[..320].iter().all(|sample| (15_000..17_000).contains(sample)));

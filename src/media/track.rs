@@ -79,8 +79,8 @@ impl Scratch {
     /// The block as it lies in the file.
     fn encode(&mut self, block: &Block) -> &[u8] {
         let len = block.len.min(BLOCK_SAMPLES);
-        g711::decode(block.codec, &block.left[..len], &mut self.left);
-        g711::decode(block.codec, &block.right[..len], &mut self.right);
+        g711::decode(block.law, &block.left[..len], &mut self.left);
+        g711::decode(block.law, &block.right[..len], &mut self.right);
         self.pairs.clear();
         for (left, right) in self.left[..len].iter().zip(&self.right[..len]) {
             self.pairs.extend_from_slice(&left.to_le_bytes());
@@ -222,8 +222,8 @@ impl Track {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::stream::Codec;
     use crate::media::disk::faulty::FaultyDisk;
+    use crate::media::g711::Law;
     use crate::media::repair;
     use std::path::Path;
 
@@ -255,11 +255,11 @@ mod tests {
         fn blocks(&mut self, count: u64) {
             for _ in 0..count {
                 let mut block = Block::empty();
-                block.codec = Codec::Pcma;
+                block.law = Law::A;
                 block.start = self.blocks * BLOCK_SAMPLES as u64;
                 block.len = BLOCK_SAMPLES;
                 block.left.fill(LOUD);
-                block.right.fill(g711::silence(Codec::Pcma));
+                block.right.fill(g711::silence(Law::A));
                 self.track.block(&block, &self.disk, &mut Scratch::default(), &self.stats);
                 self.blocks += 1;
             }

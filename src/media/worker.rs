@@ -18,6 +18,7 @@ use rustix::event::epoll;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 
 use super::clip::Clip;
+use super::codec::Coder;
 use super::event::{MediaEvent, PlayId};
 use super::junction::Plug;
 use super::leg::{Leg, Outlet};
@@ -69,8 +70,8 @@ pub struct Command {
 pub enum Order {
     /// Take up a call.
     Open(Box<Call>),
-    /// Obey a negotiated stream.
-    Connect(Box<Stream>),
+    /// Obey a negotiated stream, with what its codec needs.
+    Connect(Box<(Stream, Coder)>),
     /// Play clips.
     Play(PlayId, Vec<Arc<Clip>>),
     /// Stop playing.
@@ -233,7 +234,10 @@ impl Worker {
             let mut outlet = Outbox { ports, slot: command.slot, serial: shared.serial, post: &mut self.post };
             match command.order {
                 Order::Open(_) => {} // Taken up above.
-                Order::Connect(stream) => leg.connect(*stream, now),
+                Order::Connect(agreed) => {
+                    let (stream, coder) = *agreed;
+                    leg.connect(stream, coder, now);
+                }
                 Order::Play(id, clips) => {
                     if let Some(before) = leg.sender().player.play(id, clips) {
                         outlet.finished(before);

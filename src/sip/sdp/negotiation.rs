@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::SdpError;
 use super::description::{Description, Media};
-use crate::call::stream::{Codec, Direction, Stream};
-use crate::units::{PTIME, millis};
+use crate::call::stream::{Codec, Direction, OpusWishes, Stream};
+use crate::units::{NARROWBAND_HZ, PTIME, millis};
 
 /// The payload type that we give telephone-event until a peer has named another.
 const EVENT_TYPE: u8 = 101;
@@ -82,8 +82,10 @@ impl Negotiation {
             recv_payload_type: choice.payload_type,
             send_event_type: choice.event_type,
             recv_event_type: choice.event_type,
+            event_hz: NARROWBAND_HZ,
             ptime: choice.ptime,
             direction,
+            opus: OpusWishes::default(),
         };
         self.event_type = choice.event_type.unwrap_or(self.event_type);
         self.lines = offer.media.iter().enumerate().map(|(i, media)| Line::of(media, i == at)).collect();
@@ -118,8 +120,10 @@ impl Negotiation {
             recv_payload_type: choice.codec.payload_type(),
             send_event_type: choice.event_type,
             recv_event_type: choice.event_type.map(|_| self.event_type),
+            event_hz: NARROWBAND_HZ,
             ptime: choice.ptime,
             direction: answer_direction(offered_direction(media), self.wanted),
+            opus: OpusWishes::default(),
         })
     }
 
