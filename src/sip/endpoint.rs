@@ -378,5 +378,5 @@ pub(super) fn reply(core: &Arc<Core>, mut transaction: Transaction, reply: Reply
 
 /// The codecs that we offer and take where nobody says otherwise, best first.
 pub(super) fn default_codecs() -> Vec<Codec> {
-    vec![Codec::Pcma, Codec::Pcmu]
+    Codec::ALL.to_vec()
 }

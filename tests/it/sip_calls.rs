@@ -67,7 +67,7 @@ async fn a_late_offer_is_answered_in_the_ack() {
     let mut call = Call::new(&line);
     line.send(call.request("INVITE", "", None)).await;
     let offer = line.receive_final().await;
-    assert!(offer.body().contains("m=audio 40000 RTP/AVP 8 0 101\r\n"), "{offer:?}");
+    assert!(offer.body().contains("m=audio 40000 RTP/AVP 8 0 9 111 101 110\r\n"), "{offer:?}");
     call.to_tag = offer.to_tag();
     line.send(call.ack(Some(&OFFER.replace("8 101", "0 101")))).await;
     let (_, mut dialog) = dialogs.recv().await.expect("the call");

@@ -34,8 +34,12 @@ pub(super) struct Media {
     pub(super) address: Option<IpAddr>,
     /// `a=rtpmap`: payload type and `name/clock`.
     pub(super) rtpmaps: Vec<(u8, String)>,
+    /// `a=fmtp`: payload type and parameters.
+    pub(super) fmtps: Vec<(u8, String)>,
     /// `a=ptime` in milliseconds.
     pub(super) ptime_ms: Option<u32>,
+    /// `a=maxptime` in milliseconds.
+    pub(super) maxptime_ms: Option<u32>,
     /// `a=rtcp` (RFC 3605).
     pub(super) rtcp: Option<(u16, Option<IpAddr>)>,
 }
@@ -113,7 +117,17 @@ impl Media {
         mapped.or(match payload_type {
             0 => Some("PCMU/8000"),
             8 => Some("PCMA/8000"),
+            9 => Some("G722/8000"),
             _ => None,
+        })
+    }
+
+    /// One parameter of a payload type, by its name in either case (RFC 7587 §6.1 writes `name=value;name=value`).
+    pub(super) fn parameter(&self, payload_type: u8, name: &str) -> Option<&str> {
+        let (_, parameters) = self.fmtps.iter().find(|(number, _)| *number == payload_type)?;
+        parameters.split(';').find_map(|parameter| {
+            let (found, value) = parameter.split_once('=')?;
+            found.trim().eq_ignore_ascii_case(name).then(|| value.trim())
         })
     }
 
@@ -148,7 +162,9 @@ fn parse_media(value: &str, line: usize) -> Result<Media, SdpError> {
         direction: Direction::SendRecv,
         address: None,
         rtpmaps: Vec::new(),
+        fmtps: Vec::new(),
         ptime_ms: None,
+        maxptime_ms: None,
         rtcp: None,
     })
 }
@@ -170,14 +186,10 @@ fn parse_address(text: &str) -> Option<IpAddr> {
 fn parse_attribute(value: &str, media: &mut Media, direction: &mut Option<Direction>) {
     let (name, rest) = value.split_once(':').unwrap_or((value, ""));
     match name {
-        "rtpmap" if media.rtpmaps.len() < MAX_FORMATS => {
-            let parsed = rest
-                .trim()
-                .split_once([' ', '\t'])
-                .and_then(|(number, encoding)| Some((number.parse().ok()?, encoding.trim().to_owned())));
-            media.rtpmaps.extend(parsed);
-        }
+        "rtpmap" if media.rtpmaps.len() < MAX_FORMATS => media.rtpmaps.extend(parse_of_format(rest)),
+        "fmtp" if media.fmtps.len() < MAX_FORMATS => media.fmtps.extend(parse_of_format(rest)),
         "ptime" => media.ptime_ms = rest.trim().parse().ok(),
+        "maxptime" => media.maxptime_ms = rest.trim().parse().ok(),
         "rtcp" => {
             let mut parts = rest.split_ascii_whitespace();
             let port = parts.next().and_then(|port| port.parse().ok());
@@ -185,6 +197,12 @@ fn parse_attribute(value: &str, media: &mut Media, direction: &mut Option<Direct
         }
         _ => *direction = parse_direction(value).or(*direction),
     }
+}
+
+/// A payload type and what is said of it.
+fn parse_of_format(text: &str) -> Option<(u8, String)> {
+    let (number, said) = text.trim().split_once([' ', '\t'])?;
+    Some((number.parse().ok()?, said.trim().to_owned()))
 }
 
 fn parse_direction(attribute: &str) -> Option<Direction> {
@@ -258,11 +276,14 @@ mod tests {
     fn rtcp_and_maps_are_read() {
         let description = parse(
             "t=0 0\r\nm=audio 4000/2 RTP/AVP 8 98 200 x 101\r\na=rtpmap:98 PCMU/8000/1\r\na=rtpmap:101 telephone-event/8000\r\n\
-             a=rtcp:53020 IN IP4 192.0.2.7\r\n",
+             a=rtcp:53020 IN IP4 192.0.2.7\r\na=fmtp:98 a=1; B = 2;c\r\na=fmtp:x y\r\na=maxptime:60\r\n",
         )
         .expect("a description");
         let media = &description.media[0];
         assert_eq!(media.rtcp, Some((53020, Some("192.0.2.7".parse().expect("an address")))));
+        assert_eq!(media.maxptime_ms, Some(60));
+        let parameters = ["a", "b", "c", "d"].map(|name| media.parameter(98, name));
+        assert_eq!(parameters, [Some("1"), Some("2"), None, None]);
         let encodings: Vec<_> = media.encodings().collect();
         assert_eq!(encodings, [(8, "PCMA/8000"), (98, "PCMU/8000/1"), (101, "telephone-event/8000")]);
     }

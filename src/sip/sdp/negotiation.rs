@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::SdpError;
@@ -9,8 +10,12 @@ use super::description::{Description, Media};
 use crate::call::stream::{Codec, Direction, OpusWishes, Stream};
 use crate::units::{NARROWBAND_HZ, PTIME, millis};
 
-/// The payload type that we give telephone-event until a peer has named another.
-const EVENT_TYPE: u8 = 101;
+/// What we ask of the peer's Opus (RFC 7587 §6.1): we hear 8 kHz, and use forward error correction.
+const OPUS_PARAMETERS: &str = "maxplaybackrate=8000;sprop-maxcapturerate=8000;maxaveragebitrate=40000;useinbandfec=1";
+/// Packet times that we can send, in milliseconds.
+const PTIMES_MS: RangeInclusive<u32> = 10..=60;
+/// Dynamic payload types (RFC 3551 §6).
+const DYNAMIC: RangeInclusive<u8> = 96..=127;
 
 /// Our side of a call's offers and answers.
 #[derive(Clone, Debug)]
@@ -22,11 +27,21 @@ pub(crate) struct Negotiation {
     codecs: Vec<Codec>,
     /// What we want: `SendRecv`, unless we hold the peer.
     wanted: Direction,
-    event_type: u8,
+    numbers: Numbers,
     /// Media lines agreed on so far: an offer keeps their number and order (RFC 3264 §8).
     lines: Vec<Line>,
     /// What was last sent, without `o=`.
     sent: Option<String>,
+}
+
+/// The dynamic payload types of our offers: ours until a peer has named others, which then stay (RFC 3264 §8.3.2).
+#[derive(Clone, Copy, Debug)]
+struct Numbers {
+    opus: u8,
+    /// Telephone events by a clock of 8 kHz.
+    event: u8,
+    /// Telephone events by the clock of Opus.
+    opus_event: u8,
 }
 
 /// One media line as we describe it.
@@ -52,7 +67,7 @@ impl Negotiation {
             local_rtp,
             codecs,
             wanted: Direction::SendRecv,
-            event_type: EVENT_TYPE,
+            numbers: Numbers { opus: Codec::Opus.payload_type(), event: 101, opus_event: 110 },
             lines: vec![Line::Audio],
             sent: None,
         }
@@ -80,23 +95,28 @@ impl Negotiation {
             codec: choice.codec,
             send_payload_type: choice.payload_type,
             recv_payload_type: choice.payload_type,
-            send_event_type: choice.event_type,
-            recv_event_type: choice.event_type,
-            event_hz: NARROWBAND_HZ,
+            send_event_type: choice.event.map(|event| event.number),
+            recv_event_type: choice.event.map(|event| event.number),
+            event_hz: choice.event_hz(),
             ptime: choice.ptime,
             direction,
-            opus: OpusWishes::default(),
+            opus: choice.opus,
         };
-        self.event_type = choice.event_type.unwrap_or(self.event_type);
+        self.numbers.learn(&choice);
         self.lines = offer.media.iter().enumerate().map(|(i, media)| Line::of(media, i == at)).collect();
-        let audio = audio_line(self.local_rtp, &[(choice.payload_type, choice.codec)], choice.event_type, direction);
+        let codecs = [(choice.payload_type, choice.codec)];
+        let audio = audio_line(self.local_rtp, &codecs, choice.event.as_slice(), choice.ptime, direction);
         Ok((self.print(&audio), stream))
     }
 
     /// Our offer: every codec we take, in the direction we want.
     pub(crate) fn offer(&mut self) -> String {
-        let codecs: Vec<(u8, Codec)> = self.codecs.iter().map(|codec| (codec.payload_type(), *codec)).collect();
-        let audio = audio_line(self.local_rtp, &codecs, Some(self.event_type), self.wanted);
+        let codecs: Vec<_> = self.codecs.iter().map(|codec| (self.numbers.of(*codec), *codec)).collect();
+        let mut events = vec![Event { number: self.numbers.event, hz: NARROWBAND_HZ }];
+        if self.codecs.contains(&Codec::Opus) {
+            events.push(Event { number: self.numbers.opus_event, hz: Codec::Opus.clock_hz() });
+        }
+        let audio = audio_line(self.local_rtp, &codecs, &events, PTIME, self.wanted);
         self.print(&audio)
     }
 
@@ -117,13 +137,13 @@ impl Negotiation {
             remote_rtcp: choice.rtcp,
             codec: choice.codec,
             send_payload_type: choice.payload_type,
-            recv_payload_type: choice.codec.payload_type(),
-            send_event_type: choice.event_type,
-            recv_event_type: choice.event_type.map(|_| self.event_type),
-            event_hz: NARROWBAND_HZ,
+            recv_payload_type: self.numbers.of(choice.codec),
+            send_event_type: choice.event.map(|event| event.number),
+            recv_event_type: choice.event.map(|event| self.numbers.of_event(event.hz)),
+            event_hz: choice.event_hz(),
             ptime: choice.ptime,
             direction: answer_direction(offered_direction(media), self.wanted),
-            opus: OpusWishes::default(),
+            opus: choice.opus,
         })
     }
 
@@ -163,8 +183,53 @@ struct Choice {
     rtcp: SocketAddr,
     codec: Codec,
     payload_type: u8,
-    event_type: Option<u8>,
+    event: Option<Event>,
     ptime: Duration,
+    opus: OpusWishes,
+}
+
+/// Telephone events: their payload type and the clock of their durations.
+#[derive(Clone, Copy, Debug)]
+struct Event {
+    number: u8,
+    hz: u32,
+}
+
+impl Choice {
+    fn event_hz(&self) -> u32 {
+        self.event.map_or(NARROWBAND_HZ, |event| event.hz)
+    }
+}
+
+impl Numbers {
+    fn of(&self, codec: Codec) -> u8 {
+        match codec {
+            Codec::Opus => self.opus,
+            Codec::Pcma | Codec::Pcmu | Codec::G722 => codec.payload_type(),
+        }
+    }
+
+    fn of_event(&self, hz: u32) -> u8 {
+        if hz == NARROWBAND_HZ { self.event } else { self.opus_event }
+    }
+
+    /// Takes over what the peer named; a number of ours that it gave to something else moves on.
+    fn learn(&mut self, choice: &Choice) {
+        let mut named = [choice.payload_type, choice.event.map_or(choice.payload_type, |event| event.number)].to_vec();
+        let mut settle = |number: &mut u8, by_peer: Option<u8>| match by_peer {
+            Some(by_peer) => *number = by_peer,
+            None => {
+                if named.contains(number) {
+                    *number = DYNAMIC.clone().find(|free| !named.contains(free)).unwrap_or(*number);
+                }
+                named.push(*number);
+            }
+        };
+        let event_by = |hz| choice.event.filter(|event| event.hz == hz).map(|event| event.number);
+        settle(&mut self.opus, (choice.codec == Codec::Opus).then_some(choice.payload_type));
+        settle(&mut self.event, event_by(NARROWBAND_HZ));
+        settle(&mut self.opus_event, event_by(Codec::Opus.clock_hz()));
+    }
 }
 
 /// The first audio line that we can take, and what we take of it.
@@ -186,10 +251,21 @@ fn choose(offer: &Description, codecs: &[Codec]) -> Result<(usize, Choice), SdpE
 fn choose_in(media: &Media, codecs: &[Codec]) -> Result<Choice, SdpError> {
     let (payload_type, codec) = media
         .encodings()
-        .find_map(|(number, encoding)| codecs.iter().find(|c| is_encoding(encoding, c.name())).map(|c| (number, *c)))
+        .find_map(|(number, encoding)| codecs.iter().find(|c| speaks(encoding, **c)).map(|c| (number, *c)))
         .ok_or_else(|| SdpError::NoCommonCodec { offered: media.formats.clone() })?;
-    let event_type =
-        media.encodings().find(|(_, encoding)| is_encoding(encoding, "telephone-event")).map(|(number, _)| number);
+    let event = |hz: u32| {
+        let named = |(_, encoding): &(u8, &str)| is_encoding(encoding, "telephone-event", hz, 1);
+        media.encodings().find(named).map(|(number, _)| Event { number, hz })
+    };
+    let flag = |name| media.parameter(payload_type, name) == Some("1");
+    let opus = match codec {
+        Codec::Opus => OpusWishes {
+            fec: flag("useinbandfec"),
+            dtx: flag("usedtx"),
+            max_bitrate: media.parameter(payload_type, "maxaveragebitrate").and_then(|most| most.parse().ok()),
+        },
+        Codec::Pcma | Codec::Pcmu | Codec::G722 => OpusWishes::default(),
+    };
     let address = media.address.ok_or(SdpError::NoAddress)?;
     let (rtcp_port, rtcp_address) = media.rtcp.unwrap_or((media.port.saturating_add(1), None));
     Ok(Choice {
@@ -197,25 +273,34 @@ fn choose_in(media: &Media, codecs: &[Codec]) -> Result<Choice, SdpError> {
         rtcp: SocketAddr::new(rtcp_address.unwrap_or(address), rtcp_port),
         codec,
         payload_type,
-        event_type,
-        ptime: packet_time(media.ptime_ms),
+        // Events share the audio's clock (RFC 4733 §2.1); many a phone names the telephone's for Opus all the same.
+        event: event(codec.clock_hz()).or_else(|| event(NARROWBAND_HZ)),
+        ptime: packet_time(media.ptime_ms, media.maxptime_ms),
+        opus,
     })
 }
 
-/// Whether `a=rtpmap` names this encoding at 8000 Hz and one channel.
-fn is_encoding(encoding: &str, name: &str) -> bool {
-    let mut parts = encoding.split('/');
-    parts.next().is_some_and(|n| n.eq_ignore_ascii_case(name))
-        && parts.next() == Some("8000")
-        && parts.next().is_none_or(|channels| channels == "1")
+/// Whether `a=rtpmap` names this codec; Opus always says two channels, whatever is in it (RFC 7587 §7).
+fn speaks(encoding: &str, codec: Codec) -> bool {
+    let channels = if codec == Codec::Opus { 2 } else { 1 };
+    is_encoding(encoding, codec.name(), codec.clock_hz(), channels)
 }
 
-/// The peer's wish where it is one that phones use, else our own (RFC 8866 §6.4: it is a wish).
-fn packet_time(ptime_ms: Option<u32>) -> Duration {
-    match ptime_ms {
-        Some(ms @ (10 | 20 | 30 | 40 | 60)) => Duration::from_millis(u64::from(ms)),
-        _ => PTIME,
-    }
+/// Whether `a=rtpmap` names this encoding, clock and number of channels; no number is one.
+fn is_encoding(encoding: &str, name: &str, hz: u32, channels: u8) -> bool {
+    let mut parts = encoding.split('/');
+    parts.next().is_some_and(|n| n.eq_ignore_ascii_case(name))
+        && parts.next().and_then(|clock| clock.parse().ok()) == Some(hz)
+        && parts.next().map_or(Some(1), |number| number.parse().ok()) == Some(channels)
+}
+
+/// The peer's wish, in whole steps of 10 ms within what we can send, else our own packet time (RFC 8866 §6.4: it is a
+/// wish); `a=maxptime` is none.
+fn packet_time(ptime_ms: Option<u32>, maxptime_ms: Option<u32>) -> Duration {
+    let wish =
+        ptime_ms.filter(|ms| PTIMES_MS.contains(ms)).map_or(PTIME, |ms| Duration::from_millis((ms / 10 * 10).into()));
+    let most = maxptime_ms.map_or(wish, |ms| Duration::from_millis((ms / 10 * 10).max(*PTIMES_MS.start()).into()));
+    wish.min(most)
 }
 
 /// The peer's direction; the address 0.0.0.0 is how RFC 2543 said "do not send to me" (RFC 3264 §8.4).
@@ -254,18 +339,28 @@ fn family(ip: IpAddr) -> &'static str {
     if ip.is_ipv4() { "IP4" } else { "IP6" }
 }
 
-fn audio_line(local: SocketAddr, codecs: &[(u8, Codec)], event: Option<u8>, direction: Direction) -> String {
+fn audio_line(
+    local: SocketAddr,
+    codecs: &[(u8, Codec)],
+    events: &[Event],
+    ptime: Duration,
+    direction: Direction,
+) -> String {
     let mut line = format!("m=audio {} RTP/AVP", local.port());
     let mut maps = String::new();
     for (number, codec) in codecs {
         let _ = write!(line, " {number}");
-        let _ = write!(maps, "a=rtpmap:{number} {}/8000\r\n", codec.name());
+        let _ = write!(maps, "a=rtpmap:{number} {}/{}", codec.name(), codec.clock_hz());
+        let _ = match codec {
+            Codec::Opus => write!(maps, "/2\r\na=fmtp:{number} {OPUS_PARAMETERS}\r\n"),
+            Codec::Pcma | Codec::Pcmu | Codec::G722 => write!(maps, "\r\n"),
+        };
     }
-    if let Some(number) = event {
+    for Event { number, hz } in events {
         let _ = write!(line, " {number}");
-        let _ = write!(maps, "a=rtpmap:{number} telephone-event/8000\r\na=fmtp:{number} 0-15\r\n");
+        let _ = write!(maps, "a=rtpmap:{number} telephone-event/{hz}\r\na=fmtp:{number} 0-15\r\n");
     }
-    let ptime = millis(PTIME);
+    let ptime = millis(ptime);
     format!("{line}\r\n{maps}a=ptime:{ptime}\r\na={}\r\n", attribute(direction))
 }
 
@@ -370,8 +465,92 @@ mod tests {
         check("m=audio 4000 RTP/AVP 8 96\r\na=rtpmap:96 telephone-event/48000\r\n", Some((Codec::Pcma, 8, None)));
         check("m=audio 4000 RTP/AVP 98\r\na=rtpmap:98 PCMA/16000\r\n", None);
         check("m=audio 4000 RTP/AVP 8\r\na=rtpmap:8 opus/48000/2\r\n", None);
+        check("m=audio 4000 RTP/AVP 9 8\r\n", Some((Codec::Pcma, 8, None)));
         check("m=audio 4000 RTP/SAVP 8\r\n", None);
         check("m=audio 0 RTP/AVP 8\r\n", None);
+    }
+
+    fn all_codecs() -> Negotiation {
+        Negotiation::new(99, "192.0.2.10:40000".parse().expect("an address"), Codec::ALL.to_vec())
+    }
+
+    #[test]
+    fn wideband_codecs_are_named_as_their_rfcs_say() {
+        let check = |m: &str, codec: Codec, event: Option<(u8, u32)>, lines: &[&str]| {
+            let (sdp, stream) = all_codecs().answer(&description(m)).expect(m);
+            assert_eq!((stream.codec, stream.send_event_type.map(|e| (e, stream.event_hz))), (codec, event), "{m}");
+            for line in lines {
+                assert!(sdp.contains(line), "{line} in {sdp}");
+            }
+        };
+        check("m=audio 4000 RTP/AVP 9\r\n", Codec::G722, None, &["RTP/AVP 9\r\n", "a=rtpmap:9 G722/8000\r\n"]);
+        // 16000 is what it samples at, not its RTP clock (RFC 3551 §4.5.2).
+        check("m=audio 4000 RTP/AVP 97 8\r\na=rtpmap:97 g722/16000\r\n", Codec::Pcma, None, &[]);
+        let opus = "m=audio 4000 RTP/AVP 96 8 101\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n";
+        let lines = ["RTP/AVP 96 101\r\n", "a=rtpmap:96 opus/48000/2\r\n", "a=fmtp:96 ", "useinbandfec=1"];
+        check(opus, Codec::Opus, Some((101, 8_000)), &lines);
+        let wide = format!("{opus}a=rtpmap:98 telephone-event/48000\r\n").replace("8 101", "8 101 98");
+        check(&wide, Codec::Opus, Some((98, 48_000)), &["RTP/AVP 96 98\r\n", "a=rtpmap:98 telephone-event/48000\r\n"]);
+        check(&wide.replace("96 8 ", "8 96 "), Codec::Pcma, Some((101, 8_000)), &["RTP/AVP 8 101\r\n"]);
+        check("m=audio 4000 RTP/AVP 96 8\r\na=rtpmap:96 opus/48000\r\n", Codec::Pcma, None, &[]);
+    }
+
+    #[test]
+    fn what_the_peer_wants_of_opus() {
+        let check = |parameters: &str, expected: OpusWishes| {
+            let m = format!("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\n{parameters}");
+            assert_eq!(all_codecs().answer(&description(&m)).expect("an answer").1.opus, expected, "{parameters}");
+        };
+        check("", OpusWishes::default());
+        check(
+            "a=fmtp:96 minptime=10; useinbandfec=1;UseDTX = 1;maxaveragebitrate=16000\r\n",
+            OpusWishes { fec: true, dtx: true, max_bitrate: Some(16_000) },
+        );
+        check("a=fmtp:96 useinbandfec=0;maxaveragebitrate=lots\r\na=fmtp:8 usedtx=1\r\n", OpusWishes::default());
+    }
+
+    #[test]
+    fn packet_times() {
+        let check = |lines: &str, ptime_ms| {
+            let (sdp, stream) = answer(&format!("m=audio 4000 RTP/AVP 8\r\n{lines}"));
+            assert_eq!(stream.ptime, Duration::from_millis(ptime_ms), "{lines}");
+            assert!(sdp.contains(&format!("a=ptime:{ptime_ms}\r\n")), "{sdp}");
+        };
+        check("", 20);
+        for ms in [10, 30, 40, 50, 60] {
+            check(&format!("a=ptime:{ms}\r\n"), ms);
+        }
+        check("a=ptime:25\r\n", 20);
+        check("a=ptime:5\r\n", 20);
+        check("a=ptime:200\r\n", 20);
+        check("a=maxptime:15\r\n", 10);
+        check("a=ptime:60\r\na=maxptime:40\r\n", 40);
+        check("a=ptime:30\r\na=maxptime:150\r\n", 30);
+        check("a=maxptime:0\r\n", 10);
+    }
+
+    #[test]
+    fn each_side_has_its_own_payload_types() {
+        let mut ours = all_codecs();
+        let offer = ours.offer();
+        assert!(offer.contains("m=audio 40000 RTP/AVP 8 0 9 111 101 110\r\n"), "{offer}");
+        let answer = "m=audio 4000 RTP/AVP 96 97\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:97 telephone-event/48000\r\n";
+        let stream = ours.accept(&description(answer)).expect("a stream");
+        assert_eq!((stream.codec, stream.send_payload_type, stream.recv_payload_type), (Codec::Opus, 96, 111));
+        assert_eq!((stream.send_event_type, stream.recv_event_type), (Some(97), Some(110)));
+    }
+
+    #[test]
+    fn numbers_that_the_peer_gave_stay_and_ours_make_way() {
+        let mut ours = all_codecs();
+        // What we would call Opus and its events, the peer calls events of 8 kHz and Opus.
+        let offer =
+            "m=audio 4000 RTP/AVP 110 111\r\na=rtpmap:110 opus/48000/2\r\na=rtpmap:111 telephone-event/8000\r\n";
+        ours.answer(&description(offer)).expect("an answer");
+        let again = ours.offer();
+        assert!(again.contains("m=audio 40000 RTP/AVP 8 0 9 110 111 96\r\n"), "{again}");
+        assert!(again.contains("a=rtpmap:110 opus/48000/2\r\n"), "{again}");
+        assert!(again.contains("a=rtpmap:111 telephone-event/8000\r\n"), "{again}");
     }
 
     #[test]
