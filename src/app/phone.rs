@@ -44,6 +44,8 @@ pub struct Phone {
     pub credentials: Option<(String, String)>,
     /// A PEM file with the authorities that vouch for the far end's certificate; `None` for those that browsers trust.
     pub authorities: Option<PathBuf>,
+    /// What we offer to speak, best first; empty for all that we can.
+    pub codecs: Vec<Codec>,
     /// What to do how long after the answer.
     pub steps: Vec<(Duration, Step)>,
     /// What somebody decides while the call lasts.
@@ -117,6 +119,7 @@ impl Phone {
         let began = monotonic();
         let call = OutgoingCall {
             credentials: self.credentials.as_ref().map(|(user, password)| Arc::new(Login::new(None, user, password))),
+            codecs: self.codecs.clone(),
             ring_timeout: RING_LIMIT,
             ..OutgoingCall::new(&self.uri, &self.from, media.local_rtp())
         };

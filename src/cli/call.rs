@@ -10,6 +10,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use crate::app::phone::{self, Answer, Phone, Step};
+use crate::call::stream::Codec;
 
 /// Exit code when the far end did not answer.
 const NOT_ANSWERED: u8 = 3;
@@ -44,6 +45,9 @@ pub(super) struct Args {
     /// Authorities that vouch for the far end's TLS certificate, PEM; otherwise those that browsers trust
     #[arg(long, value_name = "FILE.pem")]
     tls_authorities: Option<PathBuf>,
+    /// Offer these codecs only, best first: pcma, pcmu, g722, opus
+    #[arg(long, value_name = "CODEC,...", value_delimiter = ',', value_parser = codec)]
+    codec: Vec<Codec>,
     /// Print one JSON object instead of lines
     #[arg(long)]
     json: bool,
@@ -87,6 +91,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         from: args.from,
         credentials: credentials.map(|(user, password)| (user.to_owned(), password.to_owned())),
         authorities: args.tls_authorities,
+        codecs: args.codec,
         steps,
         live: None,
         record: args.record,
@@ -198,6 +203,10 @@ impl FromStr for Timed<PathBuf> {
 fn seconds(text: &str) -> Result<Duration, String> {
     let number = text.trim().parse::<f64>().map_err(|_| format!("{text:?} is no number of seconds"))?;
     Duration::try_from_secs_f64(number).map_err(|_| format!("{text:?} is no time after the answer"))
+}
+
+fn codec(text: &str) -> Result<Codec, String> {
+    Codec::named(text).ok_or_else(|| format!("{text} is none of pcma, pcmu, g722, opus"))
 }
 
 fn positive(text: &str) -> Result<f64, String> {

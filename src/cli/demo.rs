@@ -141,6 +141,7 @@ async fn ring(gateway: &Gateway, request: &Path, number: &str) -> anyhow::Result
         from: RESIDENT.into(),
         credentials: None,
         authorities: None,
+        codecs: Vec::new(),
         steps: Vec::new(),
         live: Some(live),
         record: None,

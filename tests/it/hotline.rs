@@ -89,6 +89,7 @@ fn talk(gateway: &mut Gateway, recording: &std::path::Path) -> Talk {
         from: caller(1),
         credentials: None,
         authorities: None,
+        codecs: Vec::new(),
         steps: Vec::new(),
         live: Some(live),
         record: Some(recording.to_owned()),

@@ -1,6 +1,7 @@
 //! The gateway from outside: real sockets on 127.0.0.1, one file a behaviour.
 
 mod cli;
+mod codecs;
 mod crash;
 mod drain;
 mod hotline;

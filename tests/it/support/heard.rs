@@ -49,6 +49,12 @@ impl Heard {
         self.position(id, 0).is_some()
     }
 
+    /// How much the most alike piece resembles the loudest part of prompt `id`, wherever it is: for sound that a codec
+    /// has changed too much to be told by [`Self::has`].
+    pub fn best(&self, id: &str) -> f64 {
+        likeness_near(&prompt(id), &self.0, 0, self.0.len())
+    }
+
     /// Fails unless these prompts were begun in this order.
     #[track_caller]
     pub fn must_have(&self, ids: &[&str]) {
@@ -169,6 +175,25 @@ fn likeness(sound: &[i16], there: &[i16]) -> f64 {
         theirs += b * b;
     }
     product as f64 / (ours as f64 * theirs as f64).sqrt()
+}
+
+/// How much the loudest part of `sound` resembles what lies in `track`, where `sound` begins at `at` give or take
+/// `slack` samples.
+pub fn likeness_near(sound: &[i16], track: &[i16], at: usize, slack: usize) -> f64 {
+    let power = |piece: &[i16]| piece.iter().map(|s| i64::from(*s) * i64::from(*s)).sum::<i64>();
+    let pieces = (0..).step_by(PROBE).zip(sound.chunks_exact(PROBE));
+    let (offset, probe) = pieces.max_by_key(|(_, piece)| power(piece)).expect("a sound");
+    let first = (at + offset).saturating_sub(slack);
+    let last = (at + offset + slack).min(track.len().saturating_sub(PROBE));
+    // A coarse look first: every other place, by a tenth of the samples.
+    let glance = |from: usize| {
+        let thin = |piece: &[i16]| piece.iter().step_by(9).copied().collect::<Vec<_>>();
+        likeness(&thin(probe), &thin(&track[from..from + PROBE]))
+    };
+    let mut places: Vec<_> = (first..=last).step_by(2).map(|from| (glance(from), from)).collect();
+    places.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let near = places.iter().take(GLANCE).flat_map(|(_, from)| [from.saturating_sub(1), *from, from + 1]);
+    near.filter_map(|from| track.get(from..from + PROBE)).map(|there| likeness(probe, there)).fold(0.0, f64::max)
 }
 
 /// The witness is believed only as far as this goes.
