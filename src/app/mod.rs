@@ -1,7 +1,7 @@
 //! Composition root: opens sockets, wires the shells together, owns shutdown.
 //!
 //! [`Gateway`] is the product running; [`phone`] is the test telephone over the same SIP and audio code; [`load`] is many
-//! cheap ones, to measure with.
+//! cheap ones, to measure with; [`transfer`] joins a caller with a person.
 
 mod call_task;
 mod crash;
@@ -12,6 +12,7 @@ mod serve;
 mod shared;
 mod spoken;
 mod transcripts;
+pub mod transfer;
 pub mod voice;
 
 use std::path::{Path, PathBuf};

@@ -18,3 +18,4 @@ mod sip_tls;
 mod sip_trunks;
 mod support;
 mod torture;
+mod transfer;
