@@ -1,4 +1,5 @@
-//! What the gateway can say: prompts with their recordings, and the flows that use them, loaded and checked as a whole.
+//! What the gateway can say: prompts with their recordings, and the flows and questionnaires that use them, loaded and
+//! checked as a whole.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -7,18 +8,21 @@ use std::sync::{Arc, OnceLock};
 
 use crate::flow::{self, Flow, PromptBook, PromptId};
 use crate::media::{Clip, stretch, wav};
+use crate::survey::{self, Survey};
 
 /// Speed of prompts for callers who asked for slow ones (R3.4).
 const SLOW_SPEED: f64 = 0.8;
 /// How much louder they are, in decibels (R3.4).
 const SLOW_GAIN_DB: f64 = 6.0;
 
-/// Prompts and flows of one installation.
+/// Prompts, flows and questionnaires of one installation.
 #[derive(Debug)]
 pub struct Voice {
     /// The words of every prompt.
     pub book: Arc<PromptBook>,
     flows: BTreeMap<String, Arc<Flow>>,
+    /// Every questionnaire below `config/surveys`, by name.
+    pub surveys: BTreeMap<String, Arc<Survey>>,
     clips: HashMap<PromptId, Recorded>,
 }
 
@@ -32,7 +36,7 @@ struct Recorded {
 }
 
 impl Voice {
-    /// Loads `prompts` and the flows named `flows` below `home`.
+    /// Loads `prompts`, the flows named `flows` and every questionnaire below `home`.
     ///
     /// # Errors
     /// Everything that is wrong, each with file and line where it has one.
@@ -46,7 +50,12 @@ impl Voice {
                 loaded.insert(name.clone(), Arc::new(flow));
             }
         }
-        if problems.is_empty() { Ok(Self { book: Arc::new(book), flows: loaded, clips }) } else { Err(problems) }
+        let surveys = load_surveys(&home.join("config/surveys"), &book, &mut problems);
+        if problems.is_empty() {
+            Ok(Self { book: Arc::new(book), flows: loaded, surveys, clips })
+        } else {
+            Err(problems)
+        }
     }
 
     /// The flow of this name, if it was loaded.
@@ -117,6 +126,28 @@ fn load_flow(home: &Path, name: &str, book: &PromptBook, problems: &mut Vec<Stri
             None
         }
     }
+}
+
+/// The questionnaires of a folder; an installation that asks nobody need not have one.
+fn load_surveys(folder: &Path, book: &PromptBook, problems: &mut Vec<String>) -> BTreeMap<String, Arc<Survey>> {
+    let mut surveys = BTreeMap::new();
+    let entries = fs::read_dir(folder).map(|entries| entries.filter_map(Result::ok).map(|entry| entry.path()));
+    let files: BTreeSet<PathBuf> = entries.into_iter().flatten().collect();
+    for path in files.into_iter().filter(|path| path.extension().is_some_and(|e| e == "toml")) {
+        let mut tell = |problem: &flow::Problem| problems.push(format!("{}:{problem}", path.display()));
+        match read(&path).map(|text| Survey::parse(&text)) {
+            Err(problem) => problems.push(problem),
+            Ok(Err(found)) => found.iter().for_each(&mut tell),
+            Ok(Ok(survey)) => {
+                survey::check(&survey, book).iter().for_each(&mut tell);
+                if path.file_stem().is_some_and(|stem| *stem != *survey.name) {
+                    problems.push(format!("{}: name is `{}`, but the file's is another", path.display(), survey.name));
+                }
+                surveys.insert(survey.name.clone(), Arc::new(survey));
+            }
+        }
+    }
+    surveys
 }
 
 /// The file of a flow.

@@ -1,4 +1,4 @@
-//! `minxin check`: every mistake in configuration, flows, prompts and models, before a caller finds it.
+//! `minxin check`: every mistake in configuration, flows, questionnaires, prompts and models, before a caller finds it.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -16,11 +16,14 @@ pub(super) fn run(args: &ConfigArg) -> anyhow::Result<ExitCode> {
         Err(unreadable) => return Err(unreadable.into()),
     };
     let flows: BTreeSet<String> = config.lines.iter().map(|line| line.flow.clone()).collect();
-    let mut problems = Voice::load(&config.home, &flows).err().unwrap_or_default();
+    let (surveys, mut problems) = match Voice::load(&config.home, &flows) {
+        Ok(voice) => (voice.surveys.len(), Vec::new()),
+        Err(problems) => (0, problems),
+    };
     problems.extend(model_problem(&config));
     if problems.is_empty() {
         println!(
-            "no mistakes: {} lines, {} flows, model {}",
+            "no mistakes: {} lines, {} flows, {surveys} surveys, model {}",
             config.lines.len(),
             flows.len(),
             if config.speech.threads == 0 { "off" } else { &config.speech.model }

@@ -15,6 +15,7 @@ mod disposition;
 pub(crate) mod example;
 pub mod figures;
 mod file;
+pub mod groups;
 mod interview;
 mod model;
 pub mod random;
