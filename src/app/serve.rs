@@ -264,6 +264,8 @@ async fn serve_web(
             .iter()
             .map(|line| web::LineInfo { name: line.name.clone(), numbers: line.numbers.clone() })
             .collect(),
+        surveys: shared.voice.surveys.clone(),
+        trunks: config.trunks.iter().map(|trunk| trunk.name.clone()).collect(),
         directory: Arc::new({
             let store = shared.store.clone();
             move || store.directory()

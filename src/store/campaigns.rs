@@ -113,6 +113,9 @@ pub enum CampaignError {
         /// The case.
         case: CaseNumber,
     },
+    /// There is no such unit or window.
+    #[error("sample: there is no such unit or window ({0})")]
+    UnknownPlace(String),
     /// One runs already that closed cases are added to.
     #[error("closed cases are added to another campaign already")]
     Standing,
@@ -243,7 +246,13 @@ async fn add(tx: &mut sqlx::PgConnection, campaign: i64, seed: u64, sample: &[Sa
     .bind(draws)
     .bind(due)
     .execute(tx)
-    .await?;
+    .await
+    .map_err(|e| match e.as_database_error() {
+        Some(fault) if fault.is_foreign_key_violation() => {
+            CampaignError::UnknownPlace(fault.constraint().unwrap_or_default().to_owned())
+        }
+        _ => e.into(),
+    })?;
     Ok(())
 }
 
@@ -293,39 +302,62 @@ struct Row {
 
 /// How far a campaign is.
 pub async fn progress(pool: &PgPool, id: i64) -> Result<Progress, CampaignError> {
-    let row: Row = sqlx::query_as(
+    progress_of(pool, &[id]).await?.pop().ok_or(CampaignError::Unknown(id))
+}
+
+/// The newest campaigns, at most `limit`; those made before the one with key `before`, where one is given.
+pub async fn recent(pool: &PgPool, before: Option<i64>, limit: i64) -> Result<Vec<Progress>, sqlx::Error> {
+    let ids: Vec<i64> =
+        sqlx::query_scalar("SELECT id FROM campaigns WHERE id < coalesce($1, id + 1) ORDER BY id DESC LIMIT $2")
+            .bind(before)
+            .bind(limit)
+            .fetch_all(pool)
+            .await?;
+    progress_of(pool, &ids).await
+}
+
+/// How far these campaigns are, the newest first.
+async fn progress_of(pool: &PgPool, ids: &[i64]) -> Result<Vec<Progress>, sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
         "SELECT c.id, v.name, v.hash, c.trunk, c.state, c.created_by, c.created_at, count(s.id) AS total,
              count(s.id) FILTER (WHERE s.state <> 'done') AS open, count(s.id) FILTER (WHERE s.state = 'calling') AS calling,
              coalesce(sum(s.attempts), 0)::bigint AS attempts
          FROM campaigns AS c JOIN surveys AS v ON v.hash = c.survey_hash LEFT JOIN sample AS s ON s.campaign_id = c.id
-         WHERE c.id = $1 GROUP BY c.id, v.hash",
+         WHERE c.id = ANY($1) GROUP BY c.id, v.hash ORDER BY c.id DESC",
     )
-    .bind(id)
-    .fetch_optional(pool)
-    .await?
-    .ok_or(CampaignError::Unknown(id))?;
-    let counts: Vec<(String, i64)> =
-        sqlx::query_as("SELECT disposition, count(*) FROM sample WHERE campaign_id = $1 GROUP BY disposition")
-            .bind(id)
-            .fetch_all(pool)
-            .await?;
-    let dispositions = counts.into_iter().map(|(code, n)| Ok((disposition(&code)?, n.unsigned_abs())));
-    let state = CampaignState::from_code(&row.state)
-        .ok_or_else(|| sqlx::Error::Decode(format!("campaigns.state is {:?}", row.state).into()))?;
-    Ok(Progress {
-        id: row.id,
-        survey: row.name,
-        hash: row.hash,
-        trunk: row.trunk,
-        state,
-        created_by: row.created_by,
-        created_at: row.created_at,
-        total: row.total,
-        remaining: if state == CampaignState::Stopped { row.calling } else { row.open },
-        calling: row.calling,
-        attempts: row.attempts,
-        dispositions: dispositions.collect::<Result<_, sqlx::Error>>()?,
-    })
+    .bind(ids)
+    .fetch_all(pool)
+    .await?;
+    let counts: Vec<(i64, String, i64)> = sqlx::query_as(
+        "SELECT campaign_id, disposition, count(*) FROM sample WHERE campaign_id = ANY($1) GROUP BY 1, 2",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await?;
+    rows.into_iter().map(|row| row.progress(&counts)).collect()
+}
+
+impl Row {
+    fn progress(self, counts: &[(i64, String, i64)]) -> Result<Progress, sqlx::Error> {
+        let own = counts.iter().filter(|(campaign, ..)| *campaign == self.id);
+        let dispositions = own.map(|(_, code, n)| Ok((disposition(code)?, n.unsigned_abs())));
+        let state = CampaignState::from_code(&self.state)
+            .ok_or_else(|| sqlx::Error::Decode(format!("campaigns.state is {:?}", self.state).into()))?;
+        Ok(Progress {
+            dispositions: dispositions.collect::<Result<_, sqlx::Error>>()?,
+            id: self.id,
+            survey: self.name,
+            hash: self.hash,
+            trunk: self.trunk,
+            state,
+            created_by: self.created_by,
+            created_at: self.created_at,
+            total: self.total,
+            remaining: if state == CampaignState::Stopped { self.calling } else { self.open },
+            calling: self.calling,
+            attempts: self.attempts,
+        })
+    }
 }
 
 /// A disposition as stored.

@@ -39,6 +39,8 @@ pub enum Right {
     SeeCases,
     /// Correct, assign, move and close cases.
     WorkCases,
+    /// Ring residents for surveys, and read what they answered.
+    RunCampaigns,
     /// See a whole telephone number; each time is audited.
     Reveal,
     /// See and disable accounts.
@@ -92,6 +94,7 @@ impl Right {
             Self::SeeCalls | Self::Listen | Self::CorrectWords | Self::SeeCases => {
                 matches!(role, Operator | Evaluator | Admin)
             }
+            Self::RunCampaigns => matches!(role, Evaluator | Admin),
             Self::WorkCases | Self::Reveal => matches!(role, Operator | Admin),
             Self::ManageUsers => matches!(role, Admin),
             Self::SeeAudit => matches!(role, Auditor),

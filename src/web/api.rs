@@ -24,7 +24,7 @@ const LIMIT_MOST: i64 = 200;
 /// A list, newest first.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Items<T> {
-    items: Vec<T>,
+    pub(super) items: Vec<T>,
 }
 
 /// A line that can be dialled.
@@ -430,7 +430,7 @@ fn window_name(windows: &[WindowRow], code: Option<i16>) -> Option<String> {
     windows.iter().find(|w| Some(w.code) == code).map(|w| w.name.clone())
 }
 
-fn limit(asked: Option<i64>) -> Result<i64, WebError> {
+pub(super) fn limit(asked: Option<i64>) -> Result<i64, WebError> {
     match asked.unwrap_or(LIMIT) {
         limit @ 1..=LIMIT_MOST => Ok(limit),
         _ => Err(WebError::BadRequest { field: "limit" }),

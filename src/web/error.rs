@@ -36,6 +36,12 @@ pub enum WebError {
         /// The field.
         field: &'static str,
     },
+    /// What a program sent cannot be done; it is told why.
+    #[error("{0}")]
+    Refused(String),
+    /// A stored questionnaire cannot be read.
+    #[error("questionnaire: {0}")]
+    Survey(String),
     /// Somebody else changed it first.
     #[error("changed meanwhile")]
     Conflict,
@@ -74,6 +80,7 @@ impl WebError {
             Self::Forbidden | Self::FormOld => StatusCode::FORBIDDEN,
             Self::Unauthorised => StatusCode::UNAUTHORIZED,
             Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
+            Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict => StatusCode::CONFLICT,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             // A statement that does not fit the schema is our mistake, and does not pass by waiting.
@@ -86,7 +93,7 @@ impl WebError {
             ) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Recording { source, .. } if source.kind() == io::ErrorKind::NotFound => StatusCode::NOT_FOUND,
-            Self::Recording { .. } | Self::Template(_) | Self::Password(_) | Self::Task(_) => {
+            Self::Recording { .. } | Self::Template(_) | Self::Password(_) | Self::Task(_) | Self::Survey(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         }
@@ -105,6 +112,7 @@ impl IntoResponse for WebError {
         }
         let mut response = status.into_response();
         match self {
+            Self::Refused(why) => response = (status, axum::Json(json!({ "error": why }))).into_response(),
             Self::FormOld => {
                 response.extensions_mut().insert(FormWasOld);
             }
@@ -115,6 +123,7 @@ impl IntoResponse for WebError {
             Self::NotFound
             | Self::Forbidden
             | Self::BadRequest { .. }
+            | Self::Survey(_)
             | Self::Conflict
             | Self::TooMany { .. }
             | Self::Database(_)

@@ -12,6 +12,7 @@ mod assets;
 mod audit;
 mod call;
 mod calls;
+mod campaigns;
 mod case;
 mod cases;
 mod error;
@@ -36,6 +37,7 @@ mod users;
 mod way;
 mod writes;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -49,6 +51,7 @@ pub use error::WebError;
 pub use probes::Check;
 
 use crate::directory::Directory;
+use crate::survey::Survey;
 
 /// Says what readiness depends on, each time it is asked.
 pub type Health = Arc<dyn Fn() -> Vec<Check> + Send + Sync>;
@@ -77,6 +80,10 @@ pub struct WebConfig {
     pub live: live::Board,
     /// The lines.
     pub lines: Vec<LineInfo>,
+    /// The questionnaires that campaigns may ask, by name.
+    pub surveys: BTreeMap<String, Arc<Survey>>,
+    /// The trunks that campaigns may ring by.
+    pub trunks: Vec<String>,
     /// For deadlines, which count office hours.
     pub directory: CurrentDirectory,
     /// For `/readyz`.
@@ -94,6 +101,8 @@ struct WebState {
     recordings: PathBuf,
     live: live::Board,
     lines: Arc<[LineInfo]>,
+    surveys: Arc<BTreeMap<String, Arc<Survey>>>,
+    trunks: Arc<[String]>,
     directory: CurrentDirectory,
     health: Health,
     metrics: Metrics,
@@ -110,6 +119,8 @@ pub fn router(config: WebConfig) -> Router {
         recordings: config.recordings,
         live: config.live,
         lines: config.lines.into(),
+        surveys: config.surveys.into(),
+        trunks: config.trunks.into(),
         directory: config.directory,
         health: config.health,
         metrics: config.metrics,

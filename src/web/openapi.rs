@@ -4,17 +4,20 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::api;
+use super::{api, campaigns};
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Minxin",
-        description = "Calls and cases of the hotline. Lists come newest first, `limit` rows at a time; ask for the next \
+        description = "Calls and cases of the hotline, and survey campaigns. Lists come newest first, `limit` rows at a time; ask for the next \
                        part with `before` set to the last row's key. Telephone numbers are masked; `reveal`, with a \
                        reason, shows them whole to roles that may see them, and is audited."
     ),
-    paths(api::lines, api::calls, api::call, api::transcript, api::recording, api::cases, api::case),
+    paths(
+        api::lines, api::calls, api::call, api::transcript, api::recording, api::cases, api::case, campaigns::list,
+        campaigns::create, campaigns::one, campaigns::answers, campaigns::pause, campaigns::resume, campaigns::stop
+    ),
     modifiers(&Bearer),
     security(("bearer" = []))
 )]

@@ -7,9 +7,12 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::access::Access::{self, Api, Open, OpenForm, Page};
-use super::access::Right::{CorrectWords, Enter, Listen, ManageUsers, Reveal, SeeAudit, SeeCalls, SeeCases, WorkCases};
+use super::access::Right::{
+    CorrectWords, Enter, Listen, ManageUsers, Reveal, RunCampaigns, SeeAudit, SeeCalls, SeeCases, WorkCases,
+};
 use super::{
-    WebState, access, api, assets, audit, call, calls, case, cases, login, openapi, probes, recording, stream, users,
+    WebState, access, api, assets, audit, call, calls, campaigns, case, cases, login, openapi, probes, recording,
+    stream, users,
 };
 
 /// One route.
@@ -65,6 +68,13 @@ pub(super) fn table() -> Vec<Route> {
         get("/api/v1/calls/{id}/recording.wav", Api(Listen), recording::download),
         get("/api/v1/cases", Api(SeeCases), api::cases),
         get("/api/v1/cases/{number}", Api(SeeCases), api::case),
+        get("/api/v1/campaigns", Api(RunCampaigns), campaigns::list),
+        post("/api/v1/campaigns", Api(RunCampaigns), campaigns::create),
+        get("/api/v1/campaigns/{id}", Api(RunCampaigns), campaigns::one),
+        get("/api/v1/campaigns/{id}/results", Api(RunCampaigns), campaigns::answers),
+        post("/api/v1/campaigns/{id}/pause", Api(RunCampaigns), campaigns::pause),
+        post("/api/v1/campaigns/{id}/resume", Api(RunCampaigns), campaigns::resume),
+        post("/api/v1/campaigns/{id}/stop", Api(RunCampaigns), campaigns::stop),
     ]
 }
 

@@ -78,7 +78,7 @@ async fn the_description_names_every_path() {
     let office = Office::open().await;
     let document = office.ask(Role::Operator, "/api/v1/openapi.json").await.json();
     let described: Vec<&String> = document["paths"].as_object().expect("paths").keys().collect();
-    let served: Vec<&str> = crate::web::routes::table()
+    let served: std::collections::BTreeSet<&str> = crate::web::routes::table()
         .iter()
         .map(|r| r.path)
         .filter(|p| p.starts_with("/api/v1/") && !p.ends_with("openapi.json"))

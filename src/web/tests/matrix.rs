@@ -11,7 +11,7 @@ use crate::web::routes::{Route, table};
 
 /// Who may do what, written out once more and independently of the table: `OEAU` for operator, evaluator, administrator,
 /// auditor.
-const EXPECTED: [(&str, &str); 36] = [
+const EXPECTED: [(&str, &str); 43] = [
     ("GET /healthz", "open"),
     ("GET /readyz", "open"),
     ("GET /metrics", "open"),
@@ -48,6 +48,13 @@ const EXPECTED: [(&str, &str); 36] = [
     ("GET /api/v1/calls/{id}/recording.wav", "api OEA"),
     ("GET /api/v1/cases", "api OEA"),
     ("GET /api/v1/cases/{number}", "api OEA"),
+    ("GET /api/v1/campaigns", "api EA"),
+    ("POST /api/v1/campaigns", "api EA"),
+    ("GET /api/v1/campaigns/{id}", "api EA"),
+    ("GET /api/v1/campaigns/{id}/results", "api EA"),
+    ("POST /api/v1/campaigns/{id}/pause", "api EA"),
+    ("POST /api/v1/campaigns/{id}/resume", "api EA"),
+    ("POST /api/v1/campaigns/{id}/stop", "api EA"),
 ];
 
 fn roles(right: Right) -> String {
@@ -78,18 +85,26 @@ fn the_table_is_as_agreed() {
     assert_eq!(written, expected);
 }
 
-fn path(office: &Office, route: &Route) -> String {
+fn path(office: &Office, campaign: i64, route: &Route) -> String {
     let path = route.path.replace("{number}", &office.case.to_string());
     let path = path.replace("{segment}", "1").replace("{name}", "style.css").replace("{code}", "en");
-    path.replace("{id}", &if path.starts_with("/users") { "1".to_owned() } else { office.call.to_string() })
+    let id = if path.starts_with("/users") {
+        "1".to_owned()
+    } else if path.contains("/campaigns/") {
+        campaign.to_string()
+    } else {
+        office.call.to_string()
+    };
+    path.replace("{id}", &id)
 }
 
 #[tokio::test]
 async fn every_route_refuses_whom_it_must() {
     let office = Office::open().await;
+    let campaign = office.campaign().await;
     let mut checked = 0;
     for route in table() {
-        let path = path(&office, &route);
+        let path = path(&office, campaign, &route);
         let at = format!("{} {path}", route.method);
         let bare = Request::builder().method(route.method.clone()).uri(&path);
         let nobody = if path == "/live/events" && matches!(route.access, Access::Open) {
@@ -137,6 +152,14 @@ async fn every_route_refuses_whom_it_must() {
                     }
                     let program = office.ask(role, &path).await;
                     assert!(!program.status.is_success(), "{at}: a token opens a page");
+                }
+                Access::Api(right) if !reads => {
+                    let answer = office.tell(role, &path, &serde_json::Value::Null).await;
+                    let refused = matches!(answer.status, StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED);
+                    assert_eq!(refused, !right.held_by(role), "{at}: {}", answer.status);
+                    let cookie = format!("minxin={}", office.session(role).token);
+                    let answer = office.send(form(&path, &cookie, &[("csrf", &*office.session(role).csrf)])).await;
+                    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{at}: by cookie");
                 }
                 Access::Api(right) => {
                     let expected = if right.held_by(role) { StatusCode::OK } else { StatusCode::FORBIDDEN };

@@ -2,6 +2,7 @@
 
 mod api;
 mod browser;
+mod campaigns;
 mod desk;
 mod gate;
 mod masking;

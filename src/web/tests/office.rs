@@ -1,5 +1,6 @@
 //! A small office: a database of its own with the demo district, a user of each role, some calls and cases, a recording.
 
+use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,10 +18,12 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::clock;
-use crate::ids::CaseNumber;
+use crate::ids::{CaseNumber, PhoneNumber};
+use crate::store::campaigns::{self, NewCampaign, Sampled};
 use crate::store::testing::{self, TestDatabase, tempdir};
 use crate::store::users::Role;
 use crate::store::{sessions, tokens, users};
+use crate::survey::example::callback;
 use crate::web::live::Board;
 use crate::web::{Check, LineInfo, WebConfig, router, show};
 
@@ -89,6 +92,8 @@ impl Office {
             recordings: dir.path().to_owned(),
             live: live.clone(),
             lines: vec![LineInfo { name: "民心热线".into(), numbers: vec!["12345".into(), "08772012345".into()] }],
+            surveys: BTreeMap::from([("callback".to_owned(), callback())]),
+            trunks: vec!["main".into()],
             directory: Arc::new(move || Arc::clone(&directory)),
             health: Arc::new(|| vec![Check { name: "database", ok: true, detail: String::new() }]),
             metrics: Arc::new(|| "minxin_calls 1\n# EOF\n".to_owned()),
@@ -96,6 +101,24 @@ impl Office {
         };
         let (call, case) = furnish(&pool, dir.path(), now).await;
         Self { pool, dir, live, router: router(config), call, case, sessions, tokens, _database: database }
+    }
+
+    /// A campaign of one number, which is due some day.
+    pub async fn campaign(&self) -> i64 {
+        let (survey, now) = (callback(), clock::wall());
+        let sampled = Sampled::new(PhoneNumber::parse(PLANTED).expect("a number"), None, now + TimeDelta::days(900));
+        let new = NewCampaign {
+            survey: survey.name.clone(),
+            hash: survey.hash.clone(),
+            body: survey.body.clone(),
+            trunk: "main".into(),
+            seed: 5,
+            attempts_max: 5,
+            standing: false,
+            created_by: name(Role::Evaluator).into(),
+            sample: vec![sampled],
+        };
+        campaigns::create(&self.pool, &new, now).await.expect("a campaign")
     }
 
     /// The login session of a role.
@@ -125,6 +148,15 @@ impl Office {
     pub async fn ask(&self, role: Role, path: &str) -> Answer {
         let bearer = format!("Bearer {}", self.token(role));
         self.send(Request::get(path).header("authorization", bearer).body(Body::empty()).expect("a request")).await
+    }
+
+    /// Sends JSON as somebody's program.
+    pub async fn tell(&self, role: Role, path: &str, body: &Value) -> Answer {
+        let request = Request::post(path)
+            .header("authorization", format!("Bearer {}", self.token(role)))
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string()));
+        self.send(request.expect("a request")).await
     }
 
     /// Sends anything.
