@@ -320,6 +320,8 @@ impl Conversation {
                 let shared = Arc::clone(&self.shared);
                 self.jobs.spawn(async move { open_case(&shared, draft).await });
             }
+            // A line's dialogue asks no survey.
+            Action::KeepAnswer(_) => {}
             Action::LookUp(number) => {
                 let store = self.shared.store.clone();
                 self.jobs.spawn(async move { look_up(&store, number).await });

@@ -9,6 +9,7 @@ use super::input::{AskId, PlayId};
 use crate::cases::CaseDraft;
 use crate::flow::{Expect, PromptId};
 use crate::ids::CaseNumber;
+use crate::survey::Answer;
 
 /// Something for the shells to do, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +46,8 @@ pub enum Action {
     },
     /// Make the case durable, then say so with [`Input::CaseOpened`](super::Input::CaseOpened).
     OpenCase(CaseDraft),
+    /// Make the answer durable, before anything else is done.
+    KeepAnswer(Answer),
     /// Look the case up, then answer with [`Input::Progress`](super::Input::Progress).
     LookUp(CaseNumber),
     /// The call is over: send BYE, unless the reason is that the caller ended it. Nothing follows.
@@ -62,6 +65,8 @@ pub enum EndReason {
     Flow,
     /// The caller gave up before the answer.
     Cancelled,
+    /// No person answered our call, but a machine, the network or a tone.
+    Machine,
     /// No RTP came for too long.
     NoRtp,
     /// The call reached its longest duration.
@@ -79,6 +84,7 @@ impl EndReason {
             Self::Caller => "caller",
             Self::Flow => "flow",
             Self::Cancelled => "cancelled",
+            Self::Machine => "machine",
             Self::NoRtp => "no_rtp",
             Self::MaxDuration => "max_duration",
             Self::Drain => "drain",

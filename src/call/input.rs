@@ -142,6 +142,8 @@ pub enum Input {
     ProgressFailed,
     /// No valid RTP for too long, and not on hold (P20).
     MediaSilent,
+    /// No person answered our call: a machine, an announcement of the network, a tone.
+    NobodyThere,
     /// The caller hung up, or gave up before the answer.
     HungUp,
     /// The gateway shuts down: say goodbye and end (P24).

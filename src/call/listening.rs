@@ -27,6 +27,7 @@ impl Call {
     /// The caller's turn begins; who speaks already goes on speaking.
     pub(super) fn listen(&mut self, listening: Listening, m: &mut Moment) {
         let quiet_until = m.now + listening.wait;
+        (self.turn_began, self.latency) = (Some(m.now), None);
         self.phase = match self.talking {
             Some(from) => Phase::Speaking(Utterance { listening, from, since: m.now, quiet_until }),
             None => Phase::Waiting { listening, quiet_until },
@@ -35,6 +36,7 @@ impl Call {
 
     pub(super) fn key(&mut self, key: char, m: &mut Moment) {
         self.spoke_at.get_or_insert(m.wall);
+        self.reacted(m);
         self.cut_talk(m);
         let listening = match &self.phase {
             Phase::Saying(_) => self.key_over_prompt(m),
@@ -63,6 +65,13 @@ impl Call {
                 Keys::One => self.decide(key, m),
                 Keys::Phone | Keys::CaseNumber | Keys::Number(_) => self.entry(key, listening, m),
             }
+        }
+    }
+
+    /// The first key or sound since the question's end: how long it took tells a drilled answer from a considered one (N1).
+    fn reacted(&mut self, m: &Moment) {
+        if let Some(began) = self.turn_began.take() {
+            self.latency = Some(m.now.saturating_duration_since(began));
         }
     }
 
@@ -107,6 +116,7 @@ impl Call {
 
     pub(super) fn speech_started(&mut self, at: Duration, m: &mut Moment) {
         self.talking = Some(at);
+        self.reacted(m);
         let speaks = match &mut self.phase {
             Phase::Saying(_) => {
                 self.speech_over_prompt(at, m);
@@ -147,7 +157,7 @@ impl Call {
                 let until = m.now + utterance.listening.end_of_turn;
                 self.phase = Phase::Pausing { utterance, to: at.max(utterance.from), until };
             }
-            Phase::Message { until, ends } => *until = (*ends).min(m.now + self.profile.flow.timing.message_pause),
+            Phase::Message { until, ends } => *until = (*ends).min(m.now + self.timing.message_pause),
             Phase::Ringing
             | Phase::Notice { .. }
             | Phase::Waiting { .. }
@@ -166,7 +176,7 @@ impl Call {
         self.last_ask = self.last_ask.wrapping_add(1);
         let ask = AskId(self.last_ask);
         let from = utterance.from.saturating_sub(PRE_ROLL);
-        let within = self.profile.flow.timing.answer;
+        let within = self.timing.answer;
         let expect = utterance.listening.expect;
         let named = match expect {
             Expect::Request => "request",
@@ -226,7 +236,7 @@ impl Call {
     /// The recogniser takes long, or too long.
     pub(super) fn recogniser_slow(&mut self, m: &mut Moment) {
         let play = self.next_play();
-        let slow = self.dialogue.slow();
+        let slow = self.script.slow();
         let Phase::Asking(asking) = &mut self.phase else { return };
         match &mut asking.comfort {
             Comfort::Due(_) if m.now < asking.until => {

@@ -10,8 +10,11 @@ use super::action::{Action, EndReason, EventKind, TimelineEvent};
 use super::input::{Facts, Input, PlayId};
 use super::phase::{Asking, Comfort, Phase, Request};
 use super::profile::LineProfile;
+use super::script::Script;
 use crate::cases::Origin;
-use crate::flow::{CaseFacts, Dialogue, Event, Then};
+use crate::directory::PostId;
+use crate::flow::{CaseFacts, Dialogue, Event, PromptBook, PromptId, Then, Timing};
+use crate::survey::{Interview, Outcome, REMARK_MAX};
 
 /// Longest call (P20).
 pub const MAX_CALL: Duration = Duration::from_secs(60 * 60);
@@ -28,10 +31,17 @@ const NOTICE_TRIES: u8 = 3;
 /// One call.
 #[derive(Debug)]
 pub struct Call {
-    pub(super) profile: Arc<LineProfile>,
     pub(super) facts: Facts,
-    pub(super) dialogue: Dialogue,
+    pub(super) script: Script,
+    pub(super) book: Arc<PromptBook>,
+    pub(super) timing: Timing,
+    notice: Vec<PromptId>,
+    /// The post of last resort; an interview needs none.
+    duty: Option<PostId>,
     pub(super) phase: Phase,
+    /// When the other side's turn began, and how long it then took to the first key or sound.
+    pub(super) turn_began: Option<Instant>,
+    pub(super) latency: Option<Duration>,
     /// The answer, by both clocks.
     answered: Option<(Instant, DateTime<Utc>)>,
     /// When the caller first spoke or keyed.
@@ -66,10 +76,30 @@ impl Call {
             facts.caller.clone(),
         );
         Self {
-            profile,
+            duty: Some(profile.duty),
+            notice: profile.flow.notice.clone(),
+            ..Self::with(Script::Dialogue(Box::new(dialogue)), Arc::clone(&profile.book), profile.flow.timing, facts)
+        }
+    }
+
+    /// A call of ours that was answered: `interview` speaks. Begins with [`Input::Answered`].
+    pub fn interview(interview: Interview, book: Arc<PromptBook>, facts: Facts) -> Self {
+        let timing = Timing { message_max: REMARK_MAX, ..Timing::default() };
+        let notice = interview.survey().notice.clone();
+        Self { notice, ..Self::with(Script::Interview(Box::new(interview)), book, timing, facts) }
+    }
+
+    fn with(script: Script, book: Arc<PromptBook>, timing: Timing, facts: Facts) -> Self {
+        Self {
             facts,
-            dialogue,
+            script,
+            book,
+            timing,
+            notice: Vec::new(),
+            duty: None,
             phase: Phase::Ringing,
+            turn_began: None,
+            latency: None,
             answered: None,
             spoke_at: None,
             talking: None,
@@ -99,9 +129,22 @@ impl Call {
         Some(phase.map_or(ends, |at| at.min(ends)))
     }
 
+    /// How an interview came out; `None` for a call of a line. `ours`: the end came from our side.
+    pub fn outcome(&self, ours: bool) -> Option<Outcome> {
+        match &self.script {
+            Script::Dialogue(_) => None,
+            Script::Interview(interview) => Some(interview.outcome(ours)),
+        }
+    }
+
     /// Whether the call has ended: [`Action::HangUp`] was given.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
+    }
+
+    /// Whether the other side is asked something and says nothing.
+    pub fn waits(&self) -> bool {
+        matches!(self.phase, Phase::Waiting { .. }) && !self.held
     }
 
     /// The name of the flow's present state, for the live board; [`NOTICE`] until the notice was heard.
@@ -116,7 +159,7 @@ impl Call {
             | Phase::Asking { .. }
             | Phase::Message { .. }
             | Phase::AtStore { .. }
-            | Phase::Over => self.dialogue.state(),
+            | Phase::Over => self.script.state(),
         }
     }
 
@@ -152,6 +195,7 @@ impl Call {
             Input::ProgressFailed => self.store_answered(Request::LookUp, Event::NotLookedUp, m),
             Input::MediaSilent if !self.held => self.finish(EndReason::NoRtp, m),
             Input::MediaSilent => {}
+            Input::NobodyThere => self.finish(EndReason::Machine, m),
             Input::HungUp if self.answered.is_none() => self.finish(EndReason::Cancelled, m),
             Input::HungUp => self.finish(EndReason::Caller, m),
             Input::Drain => self.drain(m),
@@ -163,8 +207,8 @@ impl Call {
     fn play_notice(&mut self, tries: u8, m: &mut Moment) {
         let play = self.next_play();
         self.phase = Phase::Notice { play, tries };
-        self.note_prompts(&self.profile.flow.notice, false, m);
-        m.actions.push(Action::Play { id: play, prompts: self.profile.flow.notice.clone(), slow: false });
+        self.note_prompts(&self.notice, false, m);
+        m.actions.push(Action::Play { id: play, prompts: self.notice.clone(), slow: false });
     }
 
     fn playback_done(&mut self, id: PlayId, interrupted: bool, m: &mut Moment) {
@@ -215,11 +259,11 @@ impl Call {
             | Phase::Pausing { .. }
             | Phase::Keying { .. }
             | Phase::Asking(_) => {
-                let turn = self.dialogue.again(m.wall);
+                let turn = self.script.again(m.wall);
                 self.begin(turn, m);
             }
             Phase::Message { until, ends } => {
-                *until = (*ends).min(m.now + self.profile.flow.timing.first_nudge);
+                *until = (*ends).min(m.now + self.timing.first_nudge);
                 if *ends <= m.now {
                     *ends = *until;
                 }
@@ -283,7 +327,11 @@ impl Call {
 
     /// Gives the dialogue an event and begins the turn it answers with.
     pub(super) fn event(&mut self, event: Event, m: &mut Moment) {
-        let turn = self.dialogue.handle(event, m.wall);
+        let turn = self.script.handle(event, m.wall);
+        for mut answer in self.script.take_answers() {
+            answer.latency = self.latency;
+            m.actions.push(Action::KeepAnswer(answer));
+        }
         self.begin(turn, m);
     }
 
@@ -292,7 +340,7 @@ impl Call {
         match then {
             Then::Listen(listening) => self.listen(listening, m),
             Then::TakeMessage => {
-                let timing = self.profile.flow.timing;
+                let timing = self.timing;
                 let ends = m.now + timing.message_max;
                 self.phase = Phase::Message { until: ends.min(m.now + timing.first_nudge), ends };
             }
@@ -309,21 +357,23 @@ impl Call {
     }
 
     fn open_case(&mut self, origin: Origin, m: &mut Moment) {
+        let Some(duty) = self.duty else { return };
         let began = self.answered.map_or(m.wall, |(_, wall)| wall);
         let facts = CaseFacts {
             call: self.facts.call,
             line: self.facts.line.clone(),
-            duty: self.profile.duty,
+            duty,
             received_at: self.spoke_at.unwrap_or(began),
         };
-        let draft = self.dialogue.draft(&facts, origin, m.wall);
-        m.actions.push(Action::OpenCase(draft));
+        if let Some(draft) = self.script.draft(&facts, origin, m.wall) {
+            m.actions.push(Action::OpenCase(draft));
+        }
     }
 
     /// Ends the call; what the caller is owed is opened first (R5.1, B31).
     fn finish(&mut self, reason: EndReason, m: &mut Moment) {
         let lasted = self.answered.is_some_and(|(answered, _)| m.now >= answered + CASE_AFTER);
-        if lasted && self.dialogue.owes_case() {
+        if lasted && self.script.owes_case() {
             self.open_case(Origin::Abandoned, m);
         }
         self.phase = Phase::Over;
@@ -338,9 +388,9 @@ impl Call {
 
     /// Notes the state when it is another one.
     pub(super) fn note_state(&mut self, m: &mut Moment) {
-        if self.noted_state != self.dialogue.state() {
-            self.dialogue.state().clone_into(&mut self.noted_state);
-            let window = self.dialogue.window().map(|w| w.0);
+        if self.noted_state != self.script.state() {
+            self.script.state().clone_into(&mut self.noted_state);
+            let window = self.script.window();
             let detail = json!({ "state": self.noted_state, "window": window });
             self.note(EventKind::State, detail, m);
         }

@@ -1,6 +1,6 @@
 //! One call: joins signalling, media and flow. Events in, actions out; owns no socket, task or clock.
 //!
-//! [`Call`] plays and times the turns of a [`Dialogue`](crate::flow::Dialogue): what interrupts a prompt, when an utterance
+//! [`Call`] plays and times the turns of a [`Dialogue`](crate::flow::Dialogue) or an [`Interview`](crate::survey::Interview): what interrupts a prompt, when an utterance
 //! or a number ends, what happens on hold and at the end. What is said and asked is the dialogue's business.
 //!
 //! Invariants: no recording before the notice was heard to its end; a case number is spoken only after
@@ -15,6 +15,7 @@ mod machine;
 mod phase;
 mod policy;
 mod profile;
+mod script;
 mod speaking;
 pub mod stream;
 #[cfg(test)]

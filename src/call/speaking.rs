@@ -20,6 +20,7 @@ impl Call {
     /// Begins a turn: whatever was being said or heard is over.
     pub(super) fn begin(&mut self, turn: Turn, m: &mut Moment) {
         self.note_state(m);
+        (self.turn_began, self.latency) = (None, None);
         let listens = match turn.then {
             Then::Listen(_) => true,
             Then::TakeMessage | Then::OpenCase(_) | Then::LookUp(_) | Then::HangUp => false,
@@ -108,7 +109,7 @@ impl Call {
     fn say(&mut self, mut rest: VecDeque<Run>, then: Then, m: &mut Moment) {
         let Some(run) = rest.pop_front() else { return self.settle(then, m) };
         let play = self.next_play();
-        let slow = self.dialogue.slow();
+        let slow = self.script.slow();
         self.note_prompts(&run.prompts, slow, m);
         m.actions.push(Action::Play { id: play, prompts: run.prompts, slow });
         self.phase = Phase::Saying(Saying { play, stops: run.stops, rest, then, over: None });
@@ -120,7 +121,7 @@ impl Call {
     /// Notes what is said with its words as they are today: a later recording of the same prompt may say others.
     pub(super) fn note_prompts(&self, prompts: &[PromptId], slow: bool, m: &mut Moment) {
         let ids: Vec<_> = prompts.iter().map(PromptId::as_str).collect();
-        let text = self.profile.book.text(prompts);
+        let text = self.book.text(prompts);
         self.note(EventKind::Prompt, json!({ "prompts": ids, "text": text, "slow": slow }), m);
     }
 
@@ -128,7 +129,7 @@ impl Call {
     fn runs(&self, prompts: Vec<PromptId>) -> VecDeque<Run> {
         let mut runs: VecDeque<Run> = VecDeque::new();
         for id in prompts {
-            let stops = self.profile.book.prompt(&id).map_or(Interruptible::Key, |p| p.interruptible);
+            let stops = self.book.prompt(&id).map_or(Interruptible::Key, |p| p.interruptible);
             match runs.back_mut() {
                 Some(run) if run.stops == stops => run.prompts.push(id),
                 _ => runs.push_back(Run { prompts: vec![id], stops }),

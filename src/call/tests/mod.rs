@@ -15,6 +15,7 @@ use crate::flow::example::{HOTLINE, book};
 use crate::ids::{CallId, CaseNumber, PhoneNumber};
 
 mod ending;
+mod interviews;
 mod random;
 mod talks;
 mod timing;
@@ -54,6 +55,7 @@ use Do::{Give, HangUp, HangUpAt, HoldAndBack, Key, KeyOver, Keys, Noise, Say, Sa
 const MAX_STEPS: usize = 3_000;
 
 struct World {
+    profile: Arc<LineProfile>,
     call: Call,
     start: Instant,
     now: Instant,
@@ -75,6 +77,8 @@ struct World {
     confidence: f32,
     progress: Option<ProgressAnswer>,
     ended: Option<EndReason>,
+    /// How long the last answer took.
+    latency: Option<Duration>,
 }
 
 impl World {
@@ -84,12 +88,13 @@ impl World {
 
     fn in_district(district: Directory, script: &[Do]) -> Self {
         let flow = Arc::new(Flow::parse(HOTLINE).expect("a flow"));
-        let profile = LineProfile::new(flow, Arc::new(district), Arc::new(book())).expect("a duty post");
+        let profile = Arc::new(LineProfile::new(flow, Arc::new(district), Arc::new(book())).expect("a duty post"));
         let facts =
             Facts { call: CallId(Uuid::nil()), line: "hotline".to_owned(), caller: PhoneNumber::parse("13812341234") };
         let start = crate::clock::monotonic(); // Only an origin.
         Self {
-            call: Call::new(Arc::new(profile), facts),
+            call: Call::new(Arc::clone(&profile), facts),
+            profile,
             start,
             now: start,
             // A Monday at ten in the morning.
@@ -106,6 +111,7 @@ impl World {
             confidence: 0.9,
             progress: None,
             ended: None,
+            latency: None,
         }
     }
 
@@ -291,6 +297,10 @@ impl World {
                     Ok(text) => Input::Heard { ask, text: text.to_owned(), confidence: self.confidence },
                     Err(why) => Input::HeardNothing { ask, why },
                 });
+            }
+            Action::KeepAnswer(answer) => {
+                self.log.push(format!("keep {}={} by {}", answer.question, answer.value, answer.mode.code()));
+                self.latency = answer.latency;
             }
             Action::OpenCase(draft) => {
                 self.log.push(format!("open {:?}", draft.origin));

@@ -337,7 +337,7 @@ fn after_the_number_there_is_no_way_back_into_the_questions() {
 fn the_country_code_is_not_read_out() {
     let mut world = World::new(&[Key('2'), Say("我要办退休"), Say("大营社区"), Key('1')]);
     let caller = PhoneNumber::parse("+8613812341234");
-    world.call = Call::new(Arc::clone(&world.call.profile), Facts { caller, ..world.call.facts.clone() });
+    world.call = Call::new(Arc::clone(&world.profile), Facts { caller, ..world.call.facts.clone() });
     world.run();
     assert_eq!(world.log[6], PHONE);
 }
@@ -394,7 +394,7 @@ fn a_window_that_the_district_lacks_is_no_choice() {
 #[test]
 fn a_withheld_number_is_asked_for() {
     let mut world = World::new(&[Key('2'), Say("我要办退休"), Say("大营社区"), Keys("8771234#"), Key('1')]);
-    world.call = Call::new(Arc::clone(&world.call.profile), Facts { caller: None, ..world.call.facts.clone() });
+    world.call = Call::new(Arc::clone(&world.profile), Facts { caller: None, ..world.call.facts.clone() });
     world.run();
     assert_eq!(world.log[6..8], ["key_phone", "readback.phone d.8 d.7 d.7 pause d.yao d.2 d.3 d.4.end"]);
     assert_eq!(world.draft.expect("a case").callback, PhoneNumber::parse("8771234"));
