@@ -5,6 +5,8 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use chrono::NaiveDate;
+
 use super::reader::Section;
 use super::{required, seconds};
 
@@ -74,6 +76,8 @@ pub struct Dialling {
     pub barred: Vec<String>,
     /// How long a telephone may ring.
     pub ring: Duration,
+    /// Days on which nobody is rung, besides the holidays: market days, the harvest.
+    pub quiet_days: Vec<NaiveDate>,
     /// Ring at any time: for tests.
     pub always_open: bool,
 }
@@ -185,8 +189,9 @@ pub(super) fn read_dialling(root: &Section<'_>) -> Dialling {
     section.done();
     let survey = root.section("survey");
     let always_open = survey.boolean("always_open").unwrap_or(false);
+    let quiet_days = survey.list("quiet_days", "days, as in 2026-10-08").unwrap_or_default();
     survey.done();
-    Dialling { barred: barred.unwrap_or_else(|| vec!["168".into(), "160".into()]), ring, always_open }
+    Dialling { barred: barred.unwrap_or_else(|| vec!["168".into(), "160".into()]), ring, quiet_days, always_open }
 }
 
 #[cfg(test)]
