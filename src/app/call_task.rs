@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
+use super::interviewing::Interviewing;
 use super::shared::{Drain, Shared};
 use super::spoken::Spoken;
 use crate::call::{
@@ -23,6 +24,7 @@ use crate::sip::{Dialog, DialogEvent, IncomingCall, Reject};
 use crate::speech::{self, SpeechError};
 use crate::store::records::{self, CallAnswered, CallEnded, CallEvent, CallStarted};
 use crate::store::{Record, Store};
+use crate::survey::Outcome;
 use crate::units::millis;
 use crate::web::live::Level;
 
@@ -69,20 +71,22 @@ pub(super) async fn run(shared: Arc<Shared>, incoming: IncomingCall, profile: Ar
     let wants_answer = call.handle(Input::Start, monotonic(), wall()).contains(&Action::Answer);
     let answered = if wants_answer { incoming.answer(media.local_rtp()).await.ok() } else { None };
     let end = match answered {
-        Some(dialog) => Conversation::new(Arc::clone(&shared), id, call, dialog, media, flow).talk().await,
-        None => End { reason: EndReason::Cancelled, summary: media.close().await, spoken: Vec::new() },
+        Some(dialog) => Conversation::new(Arc::clone(&shared), id, call, dialog, media, flow, None).talk().await,
+        None => End { reason: EndReason::Cancelled, outcome: None, summary: media.close().await, spoken: Vec::new() },
     };
     finish(&shared, id, end).await;
 }
 
 /// How a call ended, and what remains of it.
-struct End {
+pub(super) struct End {
     reason: EndReason,
+    /// How an interview came out; `None` for a call of a line.
+    pub(super) outcome: Option<Outcome>,
     summary: MediaSummary,
     spoken: Vec<records::Segment>,
 }
 
-async fn finish(shared: &Shared, id: CallId, end: End) {
+pub(super) async fn finish(shared: &Shared, id: CallId, end: End) {
     shared.counters.ended(end.reason.code());
     let recording = end.summary.recording.and_then(|r| {
         let path = r.path.strip_prefix(&shared.data_dir).ok()?.to_str()?.to_owned();
@@ -102,7 +106,7 @@ async fn finish(shared: &Shared, id: CallId, end: End) {
 }
 
 /// A record that the call can go on without: the disk is full or broken, which the store has said in its own words.
-async fn keep(store: &Store, record: Record) {
+pub(super) async fn keep(store: &Store, record: Record) {
     let call = record.call();
     if let Err(error) = store.append(record).await {
         tracing::error!(%call, error = &error as &dyn std::error::Error, "a record of a call is lost");
@@ -110,7 +114,7 @@ async fn keep(store: &Store, record: Record) {
 }
 
 /// An answered call.
-struct Conversation {
+pub(super) struct Conversation {
     shared: Arc<Shared>,
     id: CallId,
     call: Call,
@@ -119,6 +123,8 @@ struct Conversation {
     /// When audio began: the origin of the call's time axis, recording and transcript included.
     answered: Option<Instant>,
     flow: String,
+    /// What listens and keeps beside an interview.
+    beside: Option<Interviewing>,
     /// Questions to recogniser and store whose answers are awaited.
     jobs: JoinSet<Input>,
     /// Inputs that arose from actions.
@@ -132,7 +138,15 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn new(shared: Arc<Shared>, id: CallId, call: Call, dialog: Dialog, media: MediaSession, flow: String) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        id: CallId,
+        call: Call,
+        dialog: Dialog,
+        media: MediaSession,
+        flow: String,
+        beside: Option<Interviewing>,
+    ) -> Self {
         let drain = shared.drain.subscribe();
         let mut metering = interval(LEVELS_EVERY);
         metering.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -144,6 +158,7 @@ impl Conversation {
             media,
             answered: None,
             flow,
+            beside,
             jobs: JoinSet::new(),
             waiting: VecDeque::new(),
             notes: Vec::new(),
@@ -155,8 +170,15 @@ impl Conversation {
         }
     }
 
-    async fn talk(mut self) -> End {
+    pub(super) async fn talk(mut self) -> End {
         self.connect();
+        if let Some(beside) = &mut self.beside {
+            // A call of ours stands already: the other side answered it.
+            beside.answered();
+            self.tell_engine(self.media.listen(true));
+            self.answer();
+            self.waiting.push_back(Input::Answered);
+        }
         while self.end.is_none() {
             let input = match self.waiting.pop_front() {
                 Some(input) => Some(input),
@@ -167,6 +189,9 @@ impl Conversation {
             }
         }
         let reason = self.end.unwrap_or(EndReason::Caller);
+        let ours = matches!(reason, EndReason::Drain | EndReason::MaxDuration | EndReason::Error);
+        let outcome = self.call.outcome(ours);
+        let outcome = outcome.map(|o| self.beside.as_ref().map_or(o, |beside| beside.outcome(o)));
         if reason != EndReason::Caller {
             self.dialog.hang_up(None).await;
         }
@@ -178,7 +203,7 @@ impl Conversation {
         }
         let ended = self.since_answer();
         let spoken = self.spoken.finish(ended);
-        End { reason, summary: self.media.close().await, spoken }
+        End { reason, outcome, summary: self.media.close().await, spoken }
     }
 
     /// Waits for the next thing that happens; `None` for what the call need not know.
@@ -190,7 +215,13 @@ impl Conversation {
                 Some(event) => self.signalled(event),
                 None => Some(Input::HungUp),
             },
-            Some(event) = self.media.next() => self.sounded(event),
+            Some(event) = self.media.next() => {
+                if let Some(beside) = &mut self.beside {
+                    beside.sounded(&event, &self.media).await;
+                }
+                self.sounded(event).or_else(|| self.nobody())
+            }
+            () = listen_beside(&mut self.beside) => self.nobody(),
             Some(done) = self.jobs.join_next() => match done {
                 Ok(input) => Some(input),
                 Err(error) => {
@@ -203,7 +234,12 @@ impl Conversation {
                 self.meter();
                 None
             }
-            () = sleep_until(at), if deadline.is_some() => Some(Input::Timeout),
+            () = sleep_until(at), if deadline.is_some() => {
+                if let Some(beside) = self.beside.as_mut().filter(|_| self.call.waits()) {
+                    beside.unanswered();
+                }
+                self.nobody().or(Some(Input::Timeout))
+            }
         }
     }
 
@@ -219,12 +255,22 @@ impl Conversation {
                 self.connect();
                 self.answered.is_some().then_some(Input::StreamChanged { held })
             }
-            DialogEvent::Digit { key, duration: _ } => Some(Input::Digit { key, source: KeySource::Info }),
+            DialogEvent::Digit { key, duration: _ } => {
+                if let Some(beside) = &mut self.beside {
+                    beside.keyed();
+                }
+                Some(Input::Digit { key, source: KeySource::Info })
+            }
             DialogEvent::Ended(reason) => {
                 tracing::debug!(call = %self.id, ?reason, "the dialog ended");
                 Some(Input::HungUp)
             }
         }
+    }
+
+    /// It is certain that no person answered a call of ours.
+    fn nobody(&self) -> Option<Input> {
+        self.beside.as_ref().and_then(Interviewing::nobody).map(|_| Input::NobodyThere)
     }
 
     fn sounded(&mut self, event: MediaEvent) -> Option<Input> {
@@ -244,7 +290,7 @@ impl Conversation {
                 Some(Input::PlaybackDone { id, interrupted })
             }
             MediaEvent::Silent { .. } => Some(Input::MediaSilent),
-            // Who rings us is there, whatever tones are heard of him.
+            // Who rings us is there, whatever tones are heard of him; whom we ring, [`Interviewing`] judges.
             MediaEvent::FirstPacket { .. } | MediaEvent::Tone { .. } => None,
             MediaEvent::RecordingFailed { fault } => {
                 tracing::error!(call = %self.id, %fault, "a recording has a gap or stopped; the call goes on");
@@ -285,10 +331,16 @@ impl Conversation {
     async fn feed(&mut self, input: Input) {
         if let Input::Heard { text, .. } = &input {
             self.shared.board.caption(self.id, text);
+            if let Some(beside) = &mut self.beside {
+                beside.heard(text);
+            }
         }
         let actions = self.call.handle(input, monotonic(), wall());
         for action in actions {
             self.perform(action).await;
+        }
+        if let Some(beside) = &mut self.beside {
+            beside.refuse(self.call.outcome(false)).await;
         }
         self.shared.board.state(self.id, self.call.state());
         if !self.notes.is_empty() {
@@ -320,8 +372,11 @@ impl Conversation {
                 let shared = Arc::clone(&self.shared);
                 self.jobs.spawn(async move { open_case(&shared, draft).await });
             }
-            // A line's dialogue asks no survey.
-            Action::KeepAnswer(_) => {}
+            Action::KeepAnswer(answer) => {
+                if let Some(beside) = &mut self.beside {
+                    beside.keep(answer).await;
+                }
+            }
             Action::LookUp(number) => {
                 let store = self.shared.store.clone();
                 self.jobs.spawn(async move { look_up(&store, number).await });
@@ -370,6 +425,14 @@ impl Conversation {
 
     fn since_answer(&self) -> Duration {
         self.answered.map_or(Duration::ZERO, |at| monotonic().saturating_duration_since(at))
+    }
+}
+
+/// Waits for what runs beside an interview; for ever, where nothing does.
+async fn listen_beside(beside: &mut Option<Interviewing>) {
+    match beside {
+        Some(beside) => beside.next().await,
+        None => std::future::pending().await,
     }
 }
 

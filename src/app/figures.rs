@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::shared::Shared;
 use crate::media::CallQuality;
 use crate::ops::Sample;
-use crate::sip::SipStats;
+use crate::sip::{SipStats, TrunkStats};
 use crate::speech::SpeechStats;
 use crate::store::DatabaseState;
 use crate::web::Check;
@@ -34,7 +34,7 @@ pub(super) fn quality(quality: &CallQuality) -> Json {
 }
 
 /// What readiness depends on. A database that is away does not stop calls: the spool takes them (N18).
-pub(super) fn checks(shared: &Shared, draining: bool) -> Vec<Check> {
+pub(super) fn checks(shared: &Shared, draining: bool, trunks: &[TrunkStats]) -> Vec<Check> {
     let database = *shared.store.state().borrow() == DatabaseState::Up;
     let waiting = format!("{} records wait in the spool", shared.store.unsent());
     vec![
@@ -44,11 +44,39 @@ pub(super) fn checks(shared: &Shared, draining: bool) -> Vec<Check> {
             ok: true,
             detail: if database { String::new() } else { format!("away; calls go on, {waiting}") },
         },
+        // Calls come in all the same.
+        Check { name: "trunks", ok: true, detail: trunk_faults(trunks) },
+    ]
+}
+
+/// Which ways out are closed.
+fn trunk_faults(trunks: &[TrunkStats]) -> String {
+    let fault = |trunk: &TrunkStats| match (trunk.up, trunk.registered) {
+        (false, _) => Some(format!("{} is down", trunk.name)),
+        (true, Some(false)) => Some(format!("{} does not know us", trunk.name)),
+        (true, Some(true) | None) => None,
+    };
+    trunks.iter().filter_map(fault).collect::<Vec<_>>().join(", ")
+}
+
+fn trunk_samples(trunks: &[TrunkStats]) -> [Sample; 5] {
+    let count = |counted: fn(&TrunkStats) -> bool| trunks.iter().filter(|trunk| counted(trunk)).count() as f64;
+    let sum = |of: fn(&TrunkStats) -> u64| trunks.iter().map(of).sum();
+    [
+        Sample::now("trunks_up", "Trunks that carry calls", count(|trunk| trunk.up)),
+        Sample::now("trunks_down", "Trunks that do not", count(|trunk| !trunk.up)),
+        Sample::now(
+            "trunk_calls",
+            "Calls of ours that are set up or up",
+            trunks.iter().map(|trunk| trunk.in_use).sum::<usize>() as f64,
+        ),
+        Sample::total("trunk_calls_tried", "Calls given to a trunk", sum(|trunk| trunk.tried)),
+        Sample::total("trunk_calls_failed", "Calls that a trunk could not carry", sum(|trunk| trunk.failed)),
     ]
 }
 
 /// Everything that the parts count themselves.
-pub(super) fn samples(shared: &Shared, sip: SipStats) -> Vec<Sample> {
+pub(super) fn samples(shared: &Shared, sip: SipStats, trunks: &[TrunkStats]) -> Vec<Sample> {
     let media = shared.engine.stats();
     let up = *shared.store.state().borrow() == DatabaseState::Up;
     let mut samples = vec![
@@ -85,6 +113,7 @@ pub(super) fn samples(shared: &Shared, sip: SipStats) -> Vec<Sample> {
         Sample::now("spool_records", "Records on disk that are not in the database", shared.store.unsent() as f64),
         Sample::now("spool_bytes", "Size of the spool", shared.store.spool_bytes() as f64),
     ];
+    samples.extend(trunk_samples(trunks));
     if let Some(speech) = &shared.speech {
         samples.extend(speech_samples(&speech.stats()));
     }

@@ -5,12 +5,15 @@
 
 mod call_task;
 mod crash;
+mod dialler;
 mod figures;
+mod interviewing;
 pub mod load;
 pub mod phone;
 mod serve;
 mod shared;
 mod spoken;
+mod survey_call;
 mod transcripts;
 pub mod transfer;
 pub mod voice;

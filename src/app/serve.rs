@@ -11,14 +11,16 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::dialler::Dialler;
 use super::shared::{Drain, Profiles, Shared};
 use super::voice::Voice;
 use super::{call_task, crash, figures, transcripts};
+use crate::call::DialPolicy;
 use crate::clock::wall;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::media::{Engine, MediaConfig};
 use crate::ops::{Counters, Metrics};
-use crate::sip::{self, Endpoint, IncomingCall, Reject, SipConfig};
+use crate::sip::{self, Endpoint, IncomingCall, Reject, SipConfig, Trunks};
 use crate::speech::{Speech, SpeechConfig};
 use crate::store::{self, Store, StoreConfig};
 use crate::web;
@@ -33,6 +35,7 @@ const NOT_READY_RETRY_S: u32 = 30;
 pub struct Gateway {
     shared: Arc<Shared>,
     endpoint: Arc<Endpoint>,
+    trunks: Arc<Trunks>,
     web: SocketAddr,
     /// Ends what runs beside calls.
     stop: CancellationToken,
@@ -85,6 +88,7 @@ impl Gateway {
         }
 
         let (endpoint, incoming) = sip::start(sip_config(&config)).await?;
+        let trunks = Arc::new(endpoint.trunks(policy(&config), config.trunks.iter().map(trunk_config).collect()));
         let endpoint = Arc::new(endpoint);
         let stop = CancellationToken::new();
         let (beside, calls) = (TaskTracker::new(), TaskTracker::new());
@@ -92,9 +96,11 @@ impl Gateway {
         beside.spawn(transcripts::work(Arc::clone(&shared), stop.clone()));
         beside.spawn(pass_changes(Arc::clone(&shared), stop.clone()));
         beside.spawn(take_calls(Arc::clone(&shared), config.clone(), incoming, calls.clone()));
-        let web = serve_web(&config, &shared, &endpoint, &beside, stop.clone()).await?;
+        let dialler = Dialler::new(Arc::clone(&shared), Arc::clone(&trunks), config.dialling.clone(), calls.clone());
+        beside.spawn(dialler.run(stop.clone()));
+        let web = serve_web(&config, &shared, &endpoint, &trunks, &beside, stop.clone()).await?;
         tracing::info!(udp = ?endpoint.udp_addr(), tcp = ?endpoint.tcp_addr(), tls = ?endpoint.tls_addr(), %web, "calls are answered");
-        Ok(Self { shared, endpoint, web, stop, beside, calls, drain_limit: config.drain_limit })
+        Ok(Self { shared, endpoint, trunks, web, stop, beside, calls, drain_limit: config.drain_limit })
     }
 
     /// Where the web view listens.
@@ -132,6 +138,7 @@ impl Gateway {
             }
         }
         self.stop.cancel();
+        self.trunks.close().await;
         match Arc::try_unwrap(self.endpoint) {
             Ok(endpoint) => endpoint.shutdown().await,
             Err(shared) => shared.drain(),
@@ -195,6 +202,33 @@ fn sip_config(config: &Config) -> SipConfig {
     }
 }
 
+fn policy(config: &Config) -> DialPolicy {
+    DialPolicy { barred: config.dialling.barred.clone(), by_night: config.dialling.always_open }
+}
+
+fn trunk_config(trunk: &config::Trunk) -> sip::TrunkConfig {
+    let login = trunk.login.as_ref().map(|(username, password)| {
+        (username.clone(), Arc::new(sip::Login::new(trunk.realm.clone(), username, password)))
+    });
+    sip::TrunkConfig {
+        name: trunk.name.clone(),
+        address: trunk.address.clone(),
+        transport: match trunk.transport {
+            config::Transport::Udp => sip::TrunkTransport::Udp,
+            config::Transport::Tcp => sip::TrunkTransport::Tcp,
+            config::Transport::Tls => sip::TrunkTransport::Tls,
+        },
+        login,
+        caller_id: trunk.caller_id.clone(),
+        assert_identity: trunk.assert_identity,
+        channels: trunk.channels,
+        calls_per_second: f64::from(trunk.cps),
+        calls_per_hour: trunk.calls_per_hour,
+        calls_per_day: trunk.calls_per_day,
+        register: trunk.register,
+    }
+}
+
 /// Takes calls until the endpoint is gone.
 async fn take_calls(
     shared: Arc<Shared>,
@@ -238,6 +272,7 @@ async fn serve_web(
     config: &Config,
     shared: &Arc<Shared>,
     endpoint: &Arc<Endpoint>,
+    trunks: &Arc<Trunks>,
     beside: &TaskTracker,
     stop: CancellationToken,
 ) -> anyhow::Result<SocketAddr> {
@@ -246,14 +281,15 @@ async fn serve_web(
         .with_context(|| format!("the web view cannot listen on {}", config.web.listen))?;
     let address = listener.local_addr()?;
     let metrics = {
-        let (shared, endpoint) = (Arc::clone(shared), Arc::downgrade(endpoint));
+        let (shared, endpoint, trunks) = (Arc::clone(shared), Arc::downgrade(endpoint), Arc::clone(trunks));
         Metrics::new(&Arc::clone(&shared).counters, move || {
-            figures::samples(&shared, endpoint.upgrade().map(|e| e.stats()).unwrap_or_default())
+            let sip = endpoint.upgrade().map(|e| e.stats()).unwrap_or_default();
+            figures::samples(&shared, sip, &trunks.stats())
         })
     };
     let health = {
-        let (shared, endpoint) = (Arc::clone(shared), Arc::downgrade(endpoint));
-        move || figures::checks(&shared, endpoint.upgrade().is_none_or(|e| e.is_draining()))
+        let (shared, endpoint, trunks) = (Arc::clone(shared), Arc::downgrade(endpoint), Arc::clone(trunks));
+        move || figures::checks(&shared, endpoint.upgrade().is_none_or(|e| e.is_draining()), &trunks.stats())
     };
     let router = web::router(web::WebConfig {
         pool: shared.store.pool().clone(),

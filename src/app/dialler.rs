@@ -1,0 +1,155 @@
+//! The dialler: takes numbers that are due as fast as trunks carry them and windows allow, and ends what a gateway that died
+//! left behind.
+//!
+//! An attempt is in the database before its INVITE goes out, and its end takes effect once; so whatever dies when, no
+//! number is rung twice for one attempt. Nobody is rung outside the windows, while the gateway drains, or while the
+//! database is away: what may be rung is known only there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::shared::{Drain, Shared};
+use super::survey_call::{Attempting, LEASE, after_death};
+use crate::clock::wall;
+use crate::config::Dialling;
+use crate::ids::CallId;
+use crate::sip::Trunks;
+use crate::store::dialling::{self, Claimed};
+use crate::store::{DatabaseState, Record};
+use crate::survey::{Attempt, Survey, SurveyHash, Windows, plan};
+
+/// How often the queue is asked.
+const TICK: Duration = Duration::from_millis(500);
+/// How often attempts of a gateway that died are looked for.
+const SWEEP: Duration = Duration::from_secs(10);
+/// Most questionnaires kept parsed; beyond it they are parsed anew.
+const SURVEYS: usize = 64;
+
+/// Takes numbers and rings them.
+pub(super) struct Dialler {
+    shared: Arc<Shared>,
+    trunks: Arc<Trunks>,
+    settings: Dialling,
+    surveys: BTreeMap<SurveyHash, Arc<Survey>>,
+    /// Attempts of our own that are under way.
+    live: Arc<Mutex<BTreeSet<CallId>>>,
+    calls: TaskTracker,
+}
+
+impl Dialler {
+    /// A dialler whose calls run in `calls`.
+    pub(super) fn new(shared: Arc<Shared>, trunks: Arc<Trunks>, settings: Dialling, calls: TaskTracker) -> Self {
+        Self { shared, trunks, settings, surveys: BTreeMap::new(), live: Arc::default(), calls }
+    }
+
+    /// Runs until `stop`. Rings nobody new once the gateway drains.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let done = tokio::select! {
+                () = stop.cancelled() => return,
+                _ = tick.tick() => self.ring().await,
+                _ = sweep.tick() => self.bury().await,
+            };
+            if let Err(error) = done
+                && *self.shared.store.state().borrow() == DatabaseState::Up
+            {
+                tracing::error!(%error, "the queue of numbers to ring");
+            }
+        }
+    }
+
+    /// Rings as many numbers as trunks carry now.
+    async fn ring(&mut self) -> Result<(), sqlx::Error> {
+        let draining = *self.shared.drain.borrow() != Drain::Running;
+        let room = self.trunks.room();
+        let windows = Arc::new(self.windows());
+        let now = wall();
+        if draining || room == 0 || !windows.open(now) || *self.shared.store.state().borrow() != DatabaseState::Up {
+            return Ok(());
+        }
+        let limit = i64::try_from(room).unwrap_or(dialling::CLAIM_MAX);
+        for claimed in dialling::claim_due(self.shared.store.pool(), limit, now, LEASE).await? {
+            let attempt = claimed.attempt;
+            let Some(survey) = self.survey(&claimed) else { continue };
+            let attempting = Attempting {
+                shared: Arc::clone(&self.shared),
+                trunks: Arc::clone(&self.trunks),
+                windows: Arc::clone(&windows),
+                survey,
+                claimed: Arc::new(claimed),
+                ring: self.settings.ring,
+            };
+            lock(&self.live).insert(attempt);
+            let live = Arc::clone(&self.live);
+            self.calls.spawn(async move {
+                attempting.run().await;
+                lock(&live).remove(&attempt);
+            });
+        }
+        Ok(())
+    }
+
+    /// Ends the attempts of a gateway that died, once everything it kept on the disk is in the database.
+    async fn bury(&mut self) -> Result<(), sqlx::Error> {
+        if self.shared.store.unsent() > 0 || *self.shared.store.state().borrow() != DatabaseState::Up {
+            return Ok(());
+        }
+        let now = wall();
+        for claimed in dialling::lost(self.shared.store.pool(), now).await? {
+            if lock(&self.live).contains(&claimed.attempt) {
+                continue;
+            }
+            let Some(survey) = self.survey(&claimed) else { continue };
+            let outcome = after_death(&claimed, &survey, &self.shared);
+            let mut attempts = claimed.before.clone();
+            attempts.push(Attempt { at: claimed.started_at, outcome });
+            let plan = plan(&attempts, claimed.attempts_max, &self.windows(), now);
+            tracing::warn!(call = %claimed.attempt, outcome = outcome.code(), "an attempt was cut off by the end of its gateway");
+            let ended = Record::AttemptEnded(claimed.ended(outcome, plan, now));
+            super::call_task::keep(&self.shared.store, ended).await;
+        }
+        Ok(())
+    }
+
+    /// When people may be rung, by the calendar as it is.
+    fn windows(&self) -> Windows {
+        if self.settings.always_open {
+            return Windows::always();
+        }
+        Windows::standard(&self.shared.store.directory().calendar, self.settings.quiet_days.iter().copied())
+    }
+
+    fn survey(&mut self, claimed: &Claimed) -> Option<Arc<Survey>> {
+        if let Some(survey) = self.surveys.get(&claimed.survey) {
+            return Some(Arc::clone(survey));
+        }
+        match Survey::parse(&claimed.survey_body) {
+            Ok(survey) => {
+                if self.surveys.len() >= SURVEYS {
+                    self.surveys.clear();
+                }
+                let survey = Arc::new(survey);
+                self.surveys.insert(claimed.survey.clone(), Arc::clone(&survey));
+                Some(survey)
+            }
+            Err(problems) => {
+                // Checked before its campaign was made; so this gateway is older than the one that made it.
+                tracing::error!(survey = %claimed.survey, problems = problems.len(), "a questionnaire cannot be read");
+                None
+            }
+        }
+    }
+}
+
+/// A panic while the lock was held leaves the set whole: every change is one insertion or removal.
+fn lock(live: &Mutex<BTreeSet<CallId>>) -> std::sync::MutexGuard<'_, BTreeSet<CallId>> {
+    live.lock().unwrap_or_else(PoisonError::into_inner)
+}
