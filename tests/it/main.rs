@@ -17,5 +17,6 @@ mod sip_ringing;
 mod sip_tls;
 mod sip_trunks;
 mod support;
+mod survey;
 mod torture;
 mod transfer;

@@ -75,6 +75,15 @@ impl Gateway {
 
     /// One with keys of its configuration set as environment variables.
     pub fn start_with(variables: &[(&str, &str)]) -> Self {
+        Self::start_so(variables, "")
+    }
+
+    /// One with more in its configuration file, in TOML.
+    pub fn start_with_more(configuration: &str) -> Self {
+        Self::start_so(&[], configuration)
+    }
+
+    fn start_so(variables: &[(&str, &str)], configuration: &str) -> Self {
         let permit = Permit::take();
         let dir = TempDir::with_prefix("minxin-it-").expect("a temporary folder");
         // The database does not run as root, and has to get in.
@@ -88,7 +97,7 @@ impl Gateway {
             _permit: permit,
             extra: variables.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
         };
-        gateway.write_config();
+        gateway.write_config(configuration);
         gateway.run();
         gateway
     }
@@ -249,7 +258,7 @@ impl Gateway {
         command
     }
 
-    fn write_config(&self) {
+    fn write_config(&self, more: &str) {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let first = FIRST_PORT + PORTS_EACH * (NEXT.fetch_add(1, Ordering::Relaxed) % 64);
         let root = env!("CARGO_MANIFEST_DIR");
@@ -258,7 +267,7 @@ impl Gateway {
              [sip]\nudp = \"{sip}\"\ntcp = \"{sip}\"\ntrusted = [\"127.0.0.0/8\"]\n\
              [[lines]]\nname = \"民心热线\"\nnumbers = [\"12345\"]\nflow = \"hotline\"\n\
              [[lines]]\nname = \"党员服务热线\"\nnumbers = [\"12371\"]\nflow = \"party\"\n\
-             [media]\nports = [{first}, {last}]\n[web]\nlisten = \"{web}\"\n[speech]\nmodel = {model:?}\nthreads = 0\n",
+             [media]\nports = [{first}, {last}]\n[web]\nlisten = \"{web}\"\n[speech]\nmodel = {model:?}\nthreads = 0\n{more}",
             data = self.dir.path().join("data"),
             sip = self.sip,
             web = self.web,

@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod gateway;
 pub mod heard;
+pub mod residents;
 pub mod script;
 pub(crate) mod sip;
 pub(crate) mod tls;
