@@ -185,6 +185,7 @@ impl Party {
                 MediaEvent::FirstPacket { .. }
                 | MediaEvent::SpeechStarted { .. }
                 | MediaEvent::SpeechEnded { .. }
+                | MediaEvent::Tone { .. }
                 | MediaEvent::RecordingFailed { .. } => Happened::Nothing,
             },
         }

@@ -123,6 +123,8 @@ struct Playing {
     window_ends: i64,
     /// Cells played past `end`: loss or pause, the next packet tells.
     undecided: u64,
+    /// The peer has announced that nothing follows `end` for a while.
+    paused: bool,
     late_run: u8,
 }
 
@@ -188,7 +190,8 @@ impl JitterBuffer {
         let here = self.samples[index(playing.position)];
         if excess <= -BIN && (buffered <= 0 || here != Sample::Present) {
             self.counters.adjusted += 1;
-            return if here == Sample::Pause { Cell::Idle } else { Cell::Missing };
+            let idle = here == Sample::Pause || (playing.paused && buffered <= 0);
+            return if idle { Cell::Idle } else { Cell::Missing };
         }
         // Where the way has become longer for good, the excess is only apparent: there is nothing to leave out.
         let excess = excess.min(buffered);
@@ -215,6 +218,16 @@ impl JitterBuffer {
         Some(Wait { is, wanted: wanted.max(is - buffered) })
     }
 
+    /// The peer says that it sends nothing from `timestamp` on until its next audio (comfort noise): what is missing there
+    /// is no loss, and need not be told from one by the next packet.
+    pub fn pause(&mut self, timestamp: Timestamp) {
+        if let Some(playing) = &mut self.playing
+            && timestamp.since(playing.end) >= 0
+        {
+            playing.paused = true;
+        }
+    }
+
     /// Forgets the stream, keeps what was learnt about the way here (a new source).
     pub fn restart(&mut self) {
         self.counters.restarts += u64::from(self.playing.is_some());
@@ -225,6 +238,11 @@ impl JitterBuffer {
     /// The wait aimed at, in samples.
     pub fn target(&self) -> i32 {
         self.target
+    }
+
+    /// Samples of the peer's packets, those of one frame before the first.
+    pub fn packet(&self) -> i32 {
+        self.playing.as_ref().map_or(FRAME, |playing| playing.packet)
     }
 
     /// Counters since the beginning.
@@ -267,6 +285,7 @@ impl JitterBuffer {
         let after = timestamp.plus(samples as i32);
         if after.since(playing.end) > 0 {
             playing.end = after;
+            playing.paused = false;
             playing.packet = samples as i32;
         }
         self.mark(timestamp.plus(past as i32), samples - past, Sample::Present);
@@ -285,7 +304,11 @@ impl JitterBuffer {
             codes[head..].copy_from_slice(&self.codes[..CELL - head]);
             cell = Cell::Audio;
         } else if playing.end.since(playing.position) <= 0 {
-            playing.undecided += 1;
+            if playing.paused {
+                cell = Cell::Idle;
+            } else {
+                playing.undecided += 1;
+            }
         } else if runs.iter().any(|run| run.contains(&Sample::Pause)) {
             cell = Cell::Idle;
         } else {
@@ -349,6 +372,7 @@ impl Playing {
             window_ends: now + BASE_WINDOW,
             packet: FRAME,
             undecided: 0,
+            paused: false,
             late_run: 0,
         }
     }
@@ -463,6 +487,26 @@ mod tests {
         check(&[(1, 0, 0), (2, 40, 40)], "......11..22");
         assert_eq!(drawn(&[(1, 0, 0), (2, 400, 400)], 40).1.concealed_cells, 0);
         assert_ne!(drawn(&[(1, 0, 0), (3, 400, 400)], 40).1.concealed_cells, 0);
+    }
+
+    #[test]
+    fn an_announced_pause_is_never_taken_for_loss() {
+        let mut buffer = JitterBuffer::default();
+        let pull = |buffer: &mut JitterBuffer, frame: i64| {
+            [0, CELL as i32].map(|held| buffer.pull(&mut [0; CELL], held, frame * i64::from(FRAME)))
+        };
+        buffer.push(Timestamp(0), &[1; FRAME_SAMPLES], true, 0);
+        buffer.pause(Timestamp(160));
+        let first = (0..3).map(|frame| pull(&mut buffer, frame)).last();
+        assert_eq!(first, Some([Cell::Idle; 2]), "the wait at the beginning");
+        assert_eq!(pull(&mut buffer, 3), [Cell::Audio; 2]);
+        assert!((4..20).all(|frame| pull(&mut buffer, frame) == [Cell::Idle; 2]));
+        // The next audio follows a lost packet: still no loss that anybody could have heard.
+        buffer.push(Timestamp(20 * 160), &[1; FRAME_SAMPLES], false, 20 * 160);
+        assert_eq!(buffer.counters().concealed_cells, 0);
+        buffer.push(Timestamp(21 * 160), &[1; FRAME_SAMPLES], true, 21 * 160);
+        let after = (20..28).map(|frame| pull(&mut buffer, frame)[0]).filter(|cell| *cell == Cell::Missing).count();
+        assert!(after > 0, "audio ends the announcement");
     }
 
     #[test]

@@ -17,6 +17,7 @@
 pub mod bridge;
 pub mod clip;
 pub mod codec;
+pub mod comfort;
 pub mod conceal;
 pub mod disk;
 pub mod dtmf;

@@ -250,8 +250,8 @@ mod tests {
     use rand::{RngExt, SeedableRng};
 
     use super::*;
-    use crate::call::stream::Codec;
     use crate::media::g711;
+    use crate::media::g711::Law;
     use crate::media::tones::sound;
 
     /// Sound through A-law, in white noise of this level below -16 dBov, by so many dB softer.
@@ -262,9 +262,9 @@ mod tests {
         let noisy: Vec<i16> =
             sound.iter().map(|s| ((f32::from(*s) + rng.random_range(-noise..=noise)) * gain) as i16).collect();
         let mut codes = vec![0; noisy.len()];
-        g711::encode(Codec::Pcma, &noisy, &mut codes);
+        g711::encode(Law::A, &noisy, &mut codes);
         let mut heard = vec![0; noisy.len()];
-        g711::decode(Codec::Pcma, &codes, &mut heard);
+        g711::decode(Law::A, &codes, &mut heard);
         heard
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::codec::{Decoder, Narrowing};
+use super::comfort::ComfortNoise;
 use super::conceal::{self, Concealer};
 use super::dtmf::{EventPayload, EventReceiver};
 use super::event::{DigitSource, MediaEvent};
@@ -29,7 +30,7 @@ pub enum Kind {
     Audio,
     /// A telephone event.
     Event,
-    /// Comfort noise (RFC 3389): a sign of life, not played.
+    /// Comfort noise (RFC 3389): what is heard until the next audio.
     ComfortNoise,
 }
 
@@ -41,6 +42,7 @@ pub struct Receiver {
     event_factor: u16,
     jitter: JitterBuffer,
     concealer: Concealer,
+    comfort: ComfortNoise,
     playout: Playout,
     reception: Reception,
     digits: EventReceiver,
@@ -53,6 +55,9 @@ pub struct Receiver {
     waited: Option<i32>,
     ssrc: Option<u32>,
     heard_cells: u64,
+    /// Runs of cells that had to be made up, and whether one is going on.
+    losses: u64,
+    losing: bool,
 }
 
 impl Default for Receiver {
@@ -70,15 +75,19 @@ impl Receiver {
             event_factor: 1,
             jitter: JitterBuffer::default(),
             concealer: Concealer::default(),
+            comfort: ComfortNoise::default(),
             playout: Playout::default(),
             reception: Reception::default(),
             digits: EventReceiver::new(),
             tones: ToneReceiver::default(),
+            progress: ToneListener::default(),
             events_seen: false,
             vad: Vad::default(),
             waited: None,
             ssrc: None,
             heard_cells: 0,
+            losses: 0,
+            losing: false,
         }
     }
 
@@ -89,6 +98,7 @@ impl Receiver {
             self.reception.new_source();
             self.jitter.restart();
             self.decoder.restart();
+            self.comfort.forget();
         }
         let now = samples(at);
         let timestamp = self.clock.narrow(header.timestamp);
@@ -100,7 +110,10 @@ impl Receiver {
         };
         match kind {
             Kind::Audio => self.audio(timestamp, packet.payload, contiguous, now),
-            Kind::ComfortNoise => {}
+            Kind::ComfortNoise => {
+                self.comfort.describe(packet.payload);
+                self.jitter.pause(timestamp);
+            }
             Kind::Event => {
                 let Some(mut payload) = EventPayload::parse(packet.payload) else { return };
                 payload.duration /= self.event_factor;
@@ -179,12 +192,17 @@ impl Receiver {
         let (mut codes, mut pcm) = ([0; CELL], [0; CELL]);
         let before = self.jitter.position();
         let cell = self.jitter.pull(&mut codes, self.playout.held(), now);
+        self.losses += u64::from(cell == Cell::Missing && !self.losing);
+        self.losing = cell == Cell::Missing;
         // Where the cell lies in the stream; nowhere, while that stands still.
         let at = self.jitter.position().filter(|after| Some(*after) != before).map(|after| after.plus(-(CELL as i32)));
         let received = match cell {
             Cell::Audio => at.is_some_and(|at| self.decoder.cell(&codes, at, &mut pcm)),
             Cell::Missing => at.is_some_and(|at| self.decoder.recover(at, &mut pcm)),
-            Cell::Idle => true,
+            Cell::Idle => {
+                self.comfort.cell(&mut pcm);
+                true
+            }
         };
         if received {
             self.concealer.received(&mut pcm);
@@ -251,6 +269,13 @@ impl Receiver {
     /// Share of the audio heard that had to be made up.
     pub fn concealed_share(&self) -> f32 {
         self.jitter.counters().concealed_cells as f32 / self.heard_cells.max(1) as f32
+    }
+
+    /// By how much losses were longer than if each packet had been lost for itself (the burst ratio of ITU-T G.107 §3.5).
+    pub fn burst_ratio(&self) -> f32 {
+        let cells = self.jitter.packet() as f32 / CELL as f32;
+        let length = self.jitter.counters().concealed_cells as f32 / (self.losses.max(1) as f32 * cells);
+        (length * (1.0 - self.concealed_share())).max(1.0)
     }
 }
 

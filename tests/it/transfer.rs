@@ -56,6 +56,7 @@ fn caller(to: SocketAddr, record: PathBuf, stay: Duration) -> JoinHandle<Talk> {
         from: "13987650000".into(),
         credentials: None,
         authorities: None,
+        codecs: Vec::new(),
         steps: vec![(Duration::ZERO, Step::Speak(Arc::new(tone(CALLER_HZ, 20_000))))],
         live: None,
         record: Some(record),

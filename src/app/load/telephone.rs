@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::meter::Meter;
 use super::signalling::Method;
-use crate::call::stream::{Codec, Direction, Stream};
+use crate::call::stream::{Codec, Stream};
 use crate::media::rtp::Packet;
 use crate::media::sender::Sender;
 use crate::media::{Clip, PlayId};
@@ -125,17 +125,8 @@ impl Voice {
         let mut sender = Sender::new(rand::random(), rand::random());
         let rounds = length.as_nanos() / clip.duration().max(PTIME).as_nanos() + 1;
         sender.player.play(PlayId(0), vec![Arc::clone(clip); usize::try_from(rounds).unwrap_or(1)]);
-        let stream = Stream {
-            remote_rtp: remote,
-            remote_rtcp: remote,
-            codec: Codec::Pcma,
-            send_payload_type: 8,
-            recv_payload_type: 8,
-            send_event_type: Some(101),
-            recv_event_type: Some(101),
-            ptime: PTIME,
-            direction: Direction::SendRecv,
-        };
+        let stream =
+            Stream { send_event_type: Some(101), recv_event_type: Some(101), ..Stream::new(remote, Codec::Pcma) };
         Self { sender, stream, begun: now, key: key.map(|key| (now + length / 2, key)) }
     }
 
