@@ -22,6 +22,7 @@ pub mod conceal;
 pub mod disk;
 pub mod dtmf;
 pub mod ear;
+pub mod echo;
 pub mod engine;
 pub mod error;
 pub mod event;
@@ -62,6 +63,7 @@ pub mod wheel;
 mod badline;
 #[cfg(test)]
 mod bridging;
+mod lab;
 #[cfg(test)]
 mod loopback;
 mod pump;

@@ -1,37 +1,47 @@
 //! Voice activity by energy over an adaptive noise floor, aware of our own echo.
 //!
 //! The floor is the least level of the last [`FLOOR_WINDOWS`] windows, so speech cannot lift it and a noisy street is
-//! learnt within seconds. While we play something, the threshold rises with what we sent: an echo is weaker than that.
+//! learnt within seconds; the less a noise varies, the less speech must stand out of it. While we play something,
+//! [`EchoPath`] says how loud our echo may be: only what is louder is the caller.
 
 use std::collections::VecDeque;
 
+use super::echo::EchoPath;
 use super::jitter::CELL;
 
 /// Cells of speech, among the last [`ONSET_WINDOW`], that begin a talkspurt: 50 ms, which leaves out clicks.
 const ONSET_CELLS: u32 = 4;
 const ONSET_WINDOW: u32 = 5;
-/// Cells below the threshold that end a talkspurt: 200 ms.
-const HANGOVER: u32 = 20;
-/// Speech is this much above the floor, in dB.
-const MARGIN: f32 = 6.0;
-/// Speech within a talkspurt may be this much weaker, in dB.
-const HYSTERESIS: f32 = 3.0;
+/// Cells clearly above the threshold, among the last [`STRONG_WINDOW`], that begin one sooner: 30 ms.
+const STRONG_CELLS: u32 = 3;
+const STRONG_WINDOW: u32 = 4;
+/// Clearly above the threshold, in dB.
+const STRONG: f32 = 4.0;
+/// Cells below the threshold that end a talkspurt: as many as it had, 80 ms at least and 200 ms at most. So a cough of a
+/// moment is over before it could stop a prompt.
+const HANGOVER: (u32, u32) = (8, 20);
+/// Speech is this much above the floor, in dB: by how much the noise varies, within bounds.
+const MARGIN: std::ops::RangeInclusive<f32> = 3.0..=7.0;
+const MARGIN_BASE: f32 = 2.5;
+const MARGIN_PER_SPREAD: f32 = 2.0;
+/// Mean deviation of a noise that is not known yet, in dB.
+const SPREAD: f32 = 1.2;
+/// Share of a cell in the averages of the noise: over 0.6 s.
+const NOISE_RATE: f32 = 1.0 / 60.0;
+/// Within a talkspurt this share of it is enough.
+const HYSTERESIS: f32 = 0.5;
 /// Below this no speech is sought, in dBov: the level of a quiet line.
 const LEAST_SPEECH: f32 = -52.0;
 /// Bounds of the floor in dBov. Steady sound above the upper one is not taken for noise.
 const FLOOR_RANGE: (f32, f32) = (-75.0, -32.0);
-/// Minimum statistics lie below the mean of noise by about this much, in dB.
-const FLOOR_BIAS: f32 = 1.5;
+/// The least level of a noise lies below its mean by about this many of its mean deviations, and dB at most.
+const FLOOR_BIAS: (f32, f32) = (2.5, 1.5);
 /// Cells at the very beginning that only teach the floor: 100 ms.
 const LEARNING: u32 = 10;
 /// Cells of one window of the floor: 250 ms.
 const FLOOR_WINDOW: u32 = 25;
 /// Windows whose least level is the floor: 2 s.
 const FLOOR_WINDOWS: usize = 8;
-/// Our echo is weaker than what we sent by at least this much, in dB.
-const ECHO_LOSS: f32 = 9.0;
-/// Cells for which a sent level counts: 300 ms, more than the echo path of a mobile network.
-const ECHO_CELLS: u32 = 30;
 /// The level of digital silence in dBov.
 pub const SILENT: f32 = -96.0;
 
@@ -59,18 +69,24 @@ pub struct Vad {
     /// Cells of [`LEARNING`] left.
     learning: u32,
     floor: f32,
+    /// Mean level of the noise in dBov, and mean deviation from it in dB.
+    noise: f32,
+    spread: f32,
     windows: VecDeque<f32>,
     window_least: f32,
     window_cells: u32,
     /// Bit n: the cell n before the last was above the threshold.
     active: u32,
+    /// The same for cells clearly above it.
+    strong: u32,
     speaking: bool,
+    /// Cells since the talkspurt began.
+    spoken_for: u32,
     /// Cells since the last active one.
     quiet_for: u32,
     /// Level of the last cell, in dBov.
     last: f32,
-    sent: f32,
-    sent_for: u32,
+    echo: EchoPath,
 }
 
 impl Default for Vad {
@@ -79,15 +95,18 @@ impl Default for Vad {
             smooth: None,
             learning: LEARNING,
             floor: FLOOR_RANGE.1,
+            noise: FLOOR_RANGE.1,
+            spread: SPREAD,
             windows: VecDeque::with_capacity(FLOOR_WINDOWS),
             window_least: 0.0,
             window_cells: 0,
             active: 0,
+            strong: 0,
             speaking: false,
+            spoken_for: 0,
             quiet_for: 0,
             last: SILENT,
-            sent: SILENT,
-            sent_for: 0,
+            echo: EchoPath::default(),
         }
     }
 }
@@ -95,12 +114,7 @@ impl Default for Vad {
 impl Vad {
     /// Notes the level, in dBov, of a cell that we sent.
     pub fn sent(&mut self, level: f32) {
-        if level >= self.sent || self.sent_for == 0 {
-            self.sent = level;
-            self.sent_for = ECHO_CELLS;
-        } else {
-            self.sent_for -= 1;
-        }
+        self.echo.sent(level);
     }
 
     /// Takes in the next cell that we heard, and its level.
@@ -108,21 +122,32 @@ impl Vad {
         let level = level(cell);
         self.last = level;
         self.learn_floor(level);
-        let margin = if self.speaking { MARGIN - HYSTERESIS } else { MARGIN };
-        let threshold = (self.floor + margin).max(LEAST_SPEECH).max(self.sent - ECHO_LOSS);
+        let full = self.margin();
+        let margin = if self.speaking { full * HYSTERESIS } else { full };
+        let threshold = (self.floor + margin).max(LEAST_SPEECH).max(self.echo.threshold());
         let active = level > threshold && self.learning == 0;
+        self.echo.heard(level, self.floor, level > self.floor + full, self.speaking);
         self.active = (self.active << 1) | u32::from(active);
+        self.strong = (self.strong << 1) | u32::from(active && level > threshold + STRONG);
         self.quiet_for = if active { 0 } else { self.quiet_for.saturating_add(1) };
-        let recent = self.active & ((1 << ONSET_WINDOW) - 1);
-        if !self.speaking && recent.count_ones() >= ONSET_CELLS {
+        self.spoken_for = self.spoken_for.saturating_add(1);
+        if !self.speaking && self.begins() {
+            let recent = self.active & ((1 << ONSET_WINDOW) - 1);
             self.speaking = true;
-            return Some(Activity::Started { ago: u32::BITS - recent.leading_zeros() });
+            self.spoken_for = u32::BITS - recent.leading_zeros();
+            return Some(Activity::Started { ago: self.spoken_for });
         }
-        if self.speaking && self.quiet_for >= HANGOVER {
+        let hangover = self.spoken_for.saturating_sub(self.quiet_for).clamp(HANGOVER.0, HANGOVER.1);
+        if self.speaking && self.quiet_for >= hangover {
             self.speaking = false;
             return Some(Activity::Ended { ago: self.quiet_for });
         }
         None
+    }
+
+    fn begins(&self) -> bool {
+        let count = |bits: u32, window: u32| (bits & ((1 << window) - 1)).count_ones();
+        count(self.active, ONSET_WINDOW) >= ONSET_CELLS || count(self.strong, STRONG_WINDOW) >= STRONG_CELLS
     }
 
     /// The level of the last cell, in dBov.
@@ -140,8 +165,20 @@ impl Vad {
         self.quiet_for > 2
     }
 
+    /// A noise that comes and goes, of many voices, needs more than a steady one.
+    fn margin(&self) -> f32 {
+        (MARGIN_BASE + MARGIN_PER_SPREAD * self.spread).clamp(*MARGIN.start(), *MARGIN.end())
+    }
+
     fn learn_floor(&mut self, level: f32) {
         self.learning = self.learning.saturating_sub(1);
+        if self.learning > 0 {
+            self.noise = level;
+        } else if !self.speaking && level < self.floor + self.margin() {
+            let off = level - self.noise;
+            self.noise += NOISE_RATE * off;
+            self.spread += NOISE_RATE * (off.abs().min(2.0 * self.spread.max(SPREAD)) - self.spread);
+        }
         let smooth = self.smooth.map_or(level, |smooth| 0.7 * smooth + 0.3 * level);
         self.smooth = Some(smooth);
         self.window_least = self.window_least.min(smooth);
@@ -155,7 +192,8 @@ impl Vad {
             self.window_cells = 0;
         }
         let least = self.windows.iter().fold(self.window_least, |least, level| least.min(*level));
-        self.floor = (least + FLOOR_BIAS).clamp(FLOOR_RANGE.0, FLOOR_RANGE.1);
+        let bias = (FLOOR_BIAS.0 * self.spread).min(FLOOR_BIAS.1);
+        self.floor = (least + bias).clamp(FLOOR_RANGE.0, FLOOR_RANGE.1);
     }
 }
 
