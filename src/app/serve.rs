@@ -139,6 +139,8 @@ impl Gateway {
         }
         self.stop.cancel();
         self.trunks.close().await;
+        // They keep the endpoint's other end, for whose going calls are taken in.
+        drop(self.trunks);
         match Arc::try_unwrap(self.endpoint) {
             Ok(endpoint) => endpoint.shutdown().await,
             Err(shared) => shared.drain(),
