@@ -13,13 +13,16 @@ use crate::call::stream::Codec;
 use crate::clock::monotonic;
 use crate::ids::CallId;
 use crate::media::{CallQuality, Clip, Engine, MediaConfig, MediaEvent, MediaSession, PlayId, Recording, wav};
-use crate::sip::{self, Dialog, DialogEvent, Login, OutgoingCall, SipConfig, SipError};
+use crate::sip::{self, Dialog, DialogEvent, Endpoint, IncomingCall, Login, OutgoingCall, SipConfig, SipError};
 
 /// How long it may ring.
 const RING_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a key is held (RFC 4733 has no word on it; telephones hold at least 40 ms, people about 100 ms).
 const KEY_HELD: Duration = Duration::from_millis(100);
+
+/// How long it rings before it is answered.
+const RINGS: Duration = Duration::from_secs(1);
 
 /// Ports for its one call; several telephones on one machine find their own among them.
 const PORTS: (u16, u16) = (40_000, 59_999);
@@ -103,18 +106,7 @@ impl Phone {
     /// # Errors
     /// When the telephone itself cannot work: no socket, a bad URI, a file that cannot be written.
     pub async fn ring(mut self) -> anyhow::Result<Answer> {
-        let ours = self.local_address().await?;
-        let any_port = SocketAddr::new(ours, 0);
-        let config = SipConfig {
-            udp: Some(any_port),
-            tcp: Some(any_port),
-            tls_authorities: self.authorities.clone(),
-            trusted: vec!["0.0.0.0/0".parse()?, "::/0".parse()?],
-            user_agent: concat!("minxin-call/", env!("CARGO_PKG_VERSION")).into(),
-            ..SipConfig::default()
-        };
-        let (endpoint, _incoming) = sip::start(config).await?;
-        let engine = Engine::start(MediaConfig { address: ours, ports: PORTS, threads: 1 })?;
+        let (endpoint, _incoming, engine) = plug_in(self.local_address().await?, self.authorities.clone()).await?;
         let media = engine.open(CallId::fresh())?;
         let began = monotonic();
         let call = OutgoingCall {
@@ -214,6 +206,87 @@ impl Phone {
         probe.connect(peer)?;
         Ok(probe.local_addr()?.ip())
     }
+}
+
+/// A telephone on the hook.
+pub struct OnHook {
+    endpoint: Endpoint,
+    incoming: mpsc::Receiver<IncomingCall>,
+    engine: Engine,
+}
+
+impl OnHook {
+    /// Plugs it in at this address, where it waits to be rung.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub async fn new(ours: IpAddr) -> anyhow::Result<Self> {
+        let (endpoint, incoming, engine) = plug_in(ours, None).await?;
+        Ok(Self { endpoint, incoming, engine })
+    }
+
+    /// Where it is rung.
+    ///
+    /// # Errors
+    /// When it has no UDP port.
+    pub fn addr(&self) -> anyhow::Result<SocketAddr> {
+        self.endpoint.udp_addr().context("the telephone has no UDP port")
+    }
+
+    /// Answers the next call after some rings, and follows what `live` decides until either side hangs up.
+    ///
+    /// # Errors
+    /// When nobody rings within `patience`, the caller gives up, or the telephone itself cannot work.
+    pub async fn answer(
+        &mut self,
+        live: mpsc::Receiver<Step>,
+        patience: Duration,
+        longest: Duration,
+    ) -> anyhow::Result<Talk> {
+        let rung = tokio::time::timeout(patience, self.incoming.recv()).await.ok().flatten();
+        let mut call = rung.with_context(|| format!("nobody rang within {patience:?}"))?;
+        call.ring().await;
+        tokio::time::sleep(RINGS).await;
+        let media = self.engine.open(CallId::fresh())?;
+        let began = monotonic();
+        let dialog = call.answer(media.local_rtp()).await?;
+        let mut phone = Phone {
+            uri: String::new(),
+            from: String::new(),
+            credentials: None,
+            authorities: None,
+            steps: Vec::new(),
+            live: Some(live),
+            record: None,
+            duration: longest,
+        };
+        phone.talk(dialog, media, began).await
+    }
+
+    /// Unplugs it.
+    pub async fn unplug(self) {
+        self.endpoint.shutdown().await;
+        self.engine.shutdown();
+    }
+}
+
+/// A telephone's sockets, on free ports of `ours`. Whom it talks with, its owner decides: it answers everybody.
+async fn plug_in(
+    ours: IpAddr,
+    authorities: Option<PathBuf>,
+) -> anyhow::Result<(Endpoint, mpsc::Receiver<IncomingCall>, Engine)> {
+    let any_port = SocketAddr::new(ours, 0);
+    let config = SipConfig {
+        udp: Some(any_port),
+        tcp: Some(any_port),
+        tls_authorities: authorities,
+        trusted: vec!["0.0.0.0/0".parse()?, "::/0".parse()?],
+        user_agent: concat!("minxin-call/", env!("CARGO_PKG_VERSION")).into(),
+        ..SipConfig::default()
+    };
+    let (endpoint, incoming) = sip::start(config).await?;
+    let engine = Engine::start(MediaConfig { address: ours, ports: PORTS, threads: 1 })?;
+    Ok((endpoint, incoming, engine))
 }
 
 /// The next step that somebody decided on; never, where nobody does.

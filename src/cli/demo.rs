@@ -1,5 +1,5 @@
 //! `minxin demo`: the whole way of one call, shown: a resident rings with real speech, the gateway answers, the case is
-//! opened, the transcript is made, and the page is there to be looked at.
+//! opened, the transcript is made, the page is there to be looked at, and the resident is rung back and asked.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::ConfigArg;
+use super::demo_callback::Resident;
 use super::serve::{start_log, stop_signal};
 use crate::app::phone::{self, Answer, Phone, Step, Talk};
 use crate::app::{Gateway, model_path};
@@ -69,9 +70,15 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let request = config.home.join(REQUEST);
     let number = config.lines[0].numbers[0].clone();
+    let resident = Resident::new(&mut config).await?;
     step("starting database, recogniser, audio engine, SIP and web view");
-    let gateway = Gateway::start(config).await?;
-    let shown = show(&gateway, &request, &number).await;
+    let gateway = Gateway::start(config.clone()).await?;
+    let shown = async {
+        let case = show(&gateway, &request, &number).await?;
+        step("the resident is rung back and asked about the case");
+        resident.be_asked(&gateway, &config, RESIDENT, case).await
+    };
+    let shown = shown.await;
     if let Err(error) = &shown {
         eprintln!("minxin demo: {error:#}");
     }
@@ -86,8 +93,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(if shown.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Rings, checks what came of it, prints it.
-async fn show(gateway: &Gateway, request: &Path, number: &str) -> anyhow::Result<()> {
+/// Rings, checks what came of it, prints it; the case's number.
+async fn show(gateway: &Gateway, request: &Path, number: &str) -> anyhow::Result<i64> {
     let pool = gateway.store().pool();
     let user = match users::by_name(pool, USER).await? {
         Some(user) => user.id,
@@ -129,7 +136,7 @@ async fn show(gateway: &Gateway, request: &Path, number: &str) -> anyhow::Result
     let token = links::create(pool, user, Duration::from_secs(24 * 3_600), wall()).await?;
     println!("\n      the call: http://{}/calls/{id}", api.web);
     println!("      log in once, within a day: http://{}/login/once?token={token}", api.web);
-    Ok(())
+    Ok(case_number)
 }
 
 /// The resident: speaks when the gateway asks, confirms when it reads back.

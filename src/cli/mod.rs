@@ -17,6 +17,7 @@ mod call;
 mod check;
 mod db;
 mod demo;
+mod demo_callback;
 mod export;
 mod load;
 mod model;
