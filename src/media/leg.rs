@@ -275,7 +275,7 @@ impl Leg {
     pub fn figures(&mut self) -> CallQuality {
         let counters = self.receiver.counters();
         let target = self.receiver.target();
-        let share = self.receiver.concealed_share();
+        let (share, bursts) = (self.receiver.concealed_share(), self.receiver.burst_ratio());
         let reception = self.receiver.reception();
         let per_ms = NARROWBAND_HZ as f32 / 1_000.0;
         let buffered = Duration::from_millis(u64::try_from(target / 8).unwrap_or(0));
@@ -288,7 +288,7 @@ impl Leg {
             concealed_ms: counters.concealed_cells * 10,
             jitter_ms: reception.jitter() as f32 / per_ms,
             buffer_ms: target as f32 / per_ms,
-            mos: mos(share, buffered + way),
+            mos: mos(share, bursts, buffered + way),
             ..self.figures
         }
     }

@@ -45,20 +45,25 @@ pub struct CallQuality {
     pub bridge_lost: u64,
 }
 
-/// Packet loss robustness of G.711 with concealment (ITU-T G.113 appendix I).
+/// Packet-loss robustness factor Bpl of G.711 with the concealment of its Appendix I (ITU-T G.113 (2007) table I.4; without
+/// any it is 4.3). Its equipment impairment without loss, Ie, is 0.
 const LOSS_ROBUSTNESS: f32 = 25.1;
-/// The default transmission rating without impairments (ITU-T G.107).
+/// The rating R where every parameter has its default and nothing is lost or late (ITU-T G.107 (2015) §7.7).
 const BEST_RATING: f32 = 93.2;
 
-/// The mean opinion score by the E-model (ITU-T G.107), for G.711 with concealment, a share of frames `concealed` (0 to
-/// 1) and a one-way `delay`.
-pub fn mos(concealed: f32, delay: Duration) -> f32 {
+/// The mean opinion score by the E-model (ITU-T G.107, 06/2015) for G.711 with concealment.
+///
+/// `concealed` is the share of audio made up (0 to 1), `burst_ratio` by how much losses are longer than independent ones
+/// would be, `delay` one way. Everything else has the model's defaults, so the score is about the line alone:
+/// R = 93.2 - Id - Ie,eff, with Ie,eff = 95 Ppl / (Ppl / BurstR + Bpl) for Ie = 0 (equation 7-29) and for Id the straight
+/// lines that R. G. Cole and J. H. Rosenbluth fitted to the model without echo (ACM CCR 31(2), 2001). MOS by annex B.
+pub fn mos(concealed: f32, burst_ratio: f32, delay: Duration) -> f32 {
     let loss_percent = 100.0 * concealed.clamp(0.0, 1.0);
-    let equipment = 95.0 * loss_percent / (loss_percent + LOSS_ROBUSTNESS);
+    let equipment = 95.0 * loss_percent / (loss_percent / burst_ratio.max(1.0) + LOSS_ROBUSTNESS);
     let delay_ms = delay.as_secs_f32() * 1_000.0;
     let delayed = 0.024 * delay_ms + 0.11 * (delay_ms - 177.3).max(0.0);
     let rating = (BEST_RATING - equipment - delayed).clamp(0.0, 100.0);
-    1.0 + 0.035 * rating + rating * (rating - 60.0) * (100.0 - rating) * 7e-6
+    (1.0 + 0.035 * rating + rating * (rating - 60.0) * (100.0 - rating) * 7e-6).max(1.0)
 }
 
 #[cfg(test)]
@@ -66,15 +71,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scores_fall_with_loss_and_delay() {
-        let check = |concealed, delay_ms, expected: f32| {
-            let score = mos(concealed, Duration::from_millis(delay_ms));
-            assert!((score - expected).abs() < 0.02, "{concealed} {delay_ms}: {score}");
+    fn scores_fall_with_loss_bursts_and_delay() {
+        let check = |concealed, burst_ratio, delay_ms, expected: f32| {
+            let score = mos(concealed, burst_ratio, Duration::from_millis(delay_ms));
+            assert!((score - expected).abs() < 0.02, "{concealed} {burst_ratio} {delay_ms}: {score}");
         };
-        check(0.0, 0, 4.41);
-        check(0.03, 0, 4.14);
-        check(0.05, 0, 3.93);
-        check(0.0, 400, 3.05);
-        check(1.0, 400, 1.0);
+        check(0.0, 1.0, 0, 4.41);
+        check(0.03, 1.0, 0, 4.14);
+        check(0.05, 1.0, 0, 3.93);
+        check(0.05, 2.0, 0, 3.86);
+        check(0.0, 1.0, 400, 3.05);
+        check(1.0, 1.0, 400, 1.0);
+    }
+
+    #[test]
+    fn a_score_is_never_below_one() {
+        for concealed in 0..=100 {
+            let score = mos(concealed as f32 / 100.0, 4.0, Duration::from_millis(900));
+            assert!((1.0..=4.5).contains(&score), "{concealed} %: {score}");
+        }
     }
 }
