@@ -56,7 +56,7 @@ pub enum Outcome {
     /// Nobody took the call; the caller is still there.
     NotReached(Failure),
     /// They talked.
-    Talked(Talk),
+    Talked(Box<Talk>),
 }
 
 /// A conversation that is over.
@@ -113,7 +113,9 @@ where
     Ok(match talked? {
         Conversation::Briefed { caller_left: true } => Outcome::GivenUp,
         Conversation::Briefed { caller_left: false } => Outcome::NotReached(Failure::Declined),
-        Conversation::Joined { caller_left, lasted } => Outcome::Talked(Talk { caller_left, lasted, person: summary }),
+        Conversation::Joined { caller_left, lasted } => {
+            Outcome::Talked(Box::new(Talk { caller_left, lasted, person: summary }))
+        }
     })
 }
 
