@@ -255,6 +255,7 @@ impl OnHook {
             from: String::new(),
             credentials: None,
             authorities: None,
+            codecs: Vec::new(),
             steps: Vec::new(),
             live: Some(live),
             record: None,

@@ -6,8 +6,8 @@ use std::path::Path;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::call::stream::Codec;
 use crate::media::g711;
+use crate::media::g711::Law;
 use crate::media::jitter::CELL;
 use crate::media::vad::level;
 use crate::media::wav::read_mono_8k;
@@ -184,9 +184,9 @@ pub(crate) fn line(sounds: &[&[f32]]) -> Vec<i16> {
     }
     let linear: Vec<i16> = sum.into_iter().map(|sample| sample as i16).collect();
     let mut codes = vec![0; linear.len()];
-    g711::encode(Codec::Pcma, &linear, &mut codes);
+    g711::encode(Law::A, &linear, &mut codes);
     let mut heard = vec![0; linear.len()];
-    g711::decode(Codec::Pcma, &codes, &mut heard);
+    g711::decode(Law::A, &codes, &mut heard);
     heard
 }
 
