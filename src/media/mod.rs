@@ -63,6 +63,7 @@ pub mod wheel;
 mod badline;
 #[cfg(test)]
 mod bridging;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod loopback;
