@@ -67,6 +67,103 @@ pub struct OpusWishes {
     pub max_bitrate: Option<u32>,
 }
 
+/// How SRTP protects packets, by its name in `a=crypto` (RFC 4568 §6.2, RFC 7714 §14.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SrtpSuite {
+    /// AES-GCM with a key of 256 bits.
+    AeadAes256Gcm,
+    /// AES-GCM with a key of 128 bits.
+    AeadAes128Gcm,
+    /// AES counter mode, and a tag of 80 bits.
+    AesCm128HmacSha1_80,
+    /// AES counter mode, and a tag of 32 bits.
+    AesCm128HmacSha1_32,
+}
+
+impl SrtpSuite {
+    /// All that there are, best first.
+    pub const ALL: [Self; 4] =
+        [Self::AeadAes256Gcm, Self::AeadAes128Gcm, Self::AesCm128HmacSha1_80, Self::AesCm128HmacSha1_32];
+
+    /// The name in `a=crypto`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AeadAes256Gcm => "AEAD_AES_256_GCM",
+            Self::AeadAes128Gcm => "AEAD_AES_128_GCM",
+            Self::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
+            Self::AesCm128HmacSha1_32 => "AES_CM_128_HMAC_SHA1_32",
+        }
+    }
+
+    /// The suite of this name, in either case.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|suite| suite.name().eq_ignore_ascii_case(name))
+    }
+
+    /// Octets of the master key.
+    pub fn key_len(self) -> usize {
+        match self {
+            Self::AeadAes256Gcm => 32,
+            Self::AeadAes128Gcm | Self::AesCm128HmacSha1_80 | Self::AesCm128HmacSha1_32 => 16,
+        }
+    }
+
+    /// Octets of the master salt.
+    pub fn salt_len(self) -> usize {
+        match self {
+            Self::AeadAes256Gcm | Self::AeadAes128Gcm => 12,
+            Self::AesCm128HmacSha1_80 | Self::AesCm128HmacSha1_32 => 14,
+        }
+    }
+}
+
+/// A master key with its salt (RFC 3711 §3.2.1). It is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MasterKey {
+    octets: Box<[u8]>,
+    key_len: usize,
+}
+
+impl MasterKey {
+    /// Key and salt of a suite, one after the other; `None` where there are too few or too many octets.
+    pub fn new(suite: SrtpSuite, octets: &[u8]) -> Option<Self> {
+        let key_len = suite.key_len();
+        (octets.len() == key_len + suite.salt_len()).then(|| Self { octets: octets.into(), key_len })
+    }
+
+    /// The key.
+    pub fn key(&self) -> &[u8] {
+        &self.octets[..self.key_len]
+    }
+
+    /// The salt.
+    pub fn salt(&self) -> &[u8] {
+        &self.octets[self.key_len..]
+    }
+
+    /// Key and salt, one after the other.
+    pub fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+}
+
+impl std::fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MasterKey(..)")
+    }
+}
+
+/// What both sides agreed on for SRTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Srtp {
+    /// How.
+    pub suite: SrtpSuite,
+    /// By which key we protect.
+    pub ours: MasterKey,
+    /// By which key the peer protects.
+    pub theirs: MasterKey,
+}
+
 /// Who sends, seen from us (RFC 8866 §6.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
@@ -117,6 +214,8 @@ pub struct Stream {
     pub direction: Direction,
     /// How the peer wants its Opus.
     pub opus: OpusWishes,
+    /// The keys by which both ways are protected; `None` where they are not.
+    pub srtp: Option<Box<Srtp>>,
 }
 
 impl Stream {
@@ -134,6 +233,7 @@ impl Stream {
             ptime: PTIME,
             direction: Direction::SendRecv,
             opus: OpusWishes::default(),
+            srtp: None,
         }
     }
 }

@@ -71,6 +71,11 @@ impl Latch {
         self.remote() != self.described
     }
 
+    /// Whether nothing that a packet from `source` shows could make it the peer's.
+    pub fn excludes(&self, source: SocketAddr) -> bool {
+        matches!(self.state, State::Locked(locked) if source != locked) && source != self.described
+    }
+
     /// Judges a packet that is valid in itself: its payload type is negotiated.
     pub fn judge(&mut self, source: SocketAddr, header: &Header, now: Duration) -> Verdict {
         if let State::Locked(locked) = self.state {
@@ -170,6 +175,18 @@ mod tests {
     fn another_port_of_the_host_after_a_run() {
         let run: Vec<_> = (0..6).map(|n| (OTHER_PORT, n, 0)).collect();
         check(PUBLIC, &run, &[Candidate, Candidate, Candidate, Candidate, Latched, Accept], OTHER_PORT);
+    }
+
+    #[test]
+    fn once_it_is_settled_only_two_addresses_are_considered() {
+        let at = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        let mut latch = Latch::new(at(PUBLIC), Duration::ZERO);
+        assert!(![PUBLIC, OTHER_PORT, STRANGER].map(at).iter().any(|source| latch.excludes(*source)));
+        for n in 0..5 {
+            let header = Header { marker: false, payload_type: 8, seq: SeqNo(n), timestamp: Timestamp(0), ssrc: 1 };
+            latch.judge(at(OTHER_PORT), &header, Duration::ZERO);
+        }
+        assert_eq!([PUBLIC, OTHER_PORT, STRANGER].map(|source| latch.excludes(at(source))), [false, false, true]);
     }
 
     #[test]

@@ -15,8 +15,9 @@ use super::player::Finished;
 use super::quality::{CallQuality, mos};
 use super::receiver::{Kind, Receiver, samples};
 use super::rtcp::{self, NtpTime};
-use super::rtp::Packet;
+use super::rtp::{Header, Packet};
 use super::sender::Sender;
+use super::srtp;
 use super::tape::{Frame, Shelf, Tape, TapeItem};
 use super::vad::SILENT;
 use crate::call::stream::Stream;
@@ -26,6 +27,8 @@ use crate::units::{FRAME_SAMPLES, NARROWBAND_HZ};
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 /// Audio from before [`Leg::listen`] that the listener gets: 500 ms, in frames.
 const PRE_ROLL: usize = 25;
+/// Longest packet that is opened or protected, in octets; no telephone's comes near it.
+const MAX_PROTECTED: usize = 1_500;
 /// Static payload type of comfort noise (RFC 3389).
 const COMFORT_NOISE: u8 = 13;
 
@@ -72,6 +75,8 @@ pub struct Leg {
 /// A stream and its peer.
 struct Link {
     stream: Stream,
+    /// What protects it, where it is protected.
+    srtp: Option<Box<srtp::Session>>,
     latch: Latch,
     since: Duration,
 }
@@ -104,7 +109,8 @@ impl Leg {
         }
     }
 
-    /// Obeys a negotiated stream, the first or a later one; `coder` is made for it.
+    /// Obeys a negotiated stream, the first or a later one; `coder` is made for it. Where its keys are new, this
+    /// allocates.
     pub fn connect(&mut self, stream: Stream, coder: Coder, now: Instant) {
         let now = self.since_opening(now);
         let codec = stream.codec;
@@ -117,8 +123,11 @@ impl Leg {
             }
         }
         self.receiver.set_event_clock(stream.event_hz);
+        let mut srtp = None;
         let latch = match self.link.take() {
             Some(before) => {
+                // Under the same keys indices go on: none may be used twice.
+                srtp = before.srtp.filter(|_| before.stream.srtp == stream.srtp);
                 if !before.stream.direction.receives() {
                     self.receiver.resumed();
                 }
@@ -126,7 +135,8 @@ impl Leg {
             }
             None => Latch::new(stream.remote_rtp, now),
         };
-        self.link = Some(Link { stream, latch, since: now });
+        let srtp = srtp.or_else(|| stream.srtp.as_deref().map(|keys| Box::new(srtp::Session::new(keys))));
+        self.link = Some(Link { stream, srtp, latch, since: now });
         self.last_valid = now;
         self.silent_reported = now;
     }
@@ -171,11 +181,28 @@ impl Leg {
     pub fn rtp_datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Instant, outlet: &mut impl Outlet) {
         let now = self.since_opening(now);
         let Some(link) = &mut self.link else { return };
-        let Ok(packet) = Packet::parse(datagram) else {
-            self.figures.invalid += 1;
-            return;
+        let kind = Header::parse(datagram).ok().and_then(|(header, _)| link.kind(header.payload_type));
+        let mut buffer = [0; MAX_PROTECTED];
+        let datagram = match &mut link.srtp {
+            // Who cannot be the peer is not worth the reckoning, and must not use up an index.
+            Some(_) if link.latch.excludes(from) => {
+                self.figures.foreign += 1;
+                return;
+            }
+            Some(srtp) if kind.is_some() => {
+                let opened = copy(datagram, &mut buffer).and_then(|copied| {
+                    let len = srtp.open(copied).ok()?;
+                    copied.get(..len)
+                });
+                let Some(opened) = opened else {
+                    self.figures.unauthentic += 1;
+                    return;
+                };
+                opened
+            }
+            Some(_) | None => datagram,
         };
-        let Some(kind) = link.kind(packet.header.payload_type) else {
+        let (Ok(packet), Some(kind)) = (Packet::parse(datagram), kind) else {
             self.figures.invalid += 1;
             return;
         };
@@ -200,11 +227,26 @@ impl Leg {
     /// Takes in a datagram from the RTCP socket.
     pub fn rtcp_datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) {
         let now = self.since_opening(now);
-        let Some(link) = &self.link else { return };
+        let Some(link) = &mut self.link else { return };
         if from.ip() != link.remote_rtcp().ip() {
             self.figures.foreign += 1;
             return;
         }
+        let mut buffer = [0; MAX_PROTECTED];
+        let datagram = match &mut link.srtp {
+            Some(srtp) => {
+                let opened = copy(datagram, &mut buffer).and_then(|copied| {
+                    let len = srtp.open_rtcp(copied).ok()?;
+                    copied.get(..len)
+                });
+                let Some(opened) = opened else {
+                    self.figures.unauthentic += 1;
+                    return;
+                };
+                opened
+            }
+            None => datagram,
+        };
         let Ok(received) = rtcp::parse(datagram, self.sender.ssrc) else {
             self.figures.invalid += 1;
             return;
@@ -313,16 +355,26 @@ impl Leg {
     /// Sends what is due; the audio that went out, if the stream lets us send.
     fn send(&mut self, at: Duration, late: Duration, outlet: &mut impl Outlet) -> Option<[u8; FRAME_SAMPLES]> {
         self.sent_level = SILENT;
-        let link = self.link.as_ref()?;
+        let link = self.link.as_mut()?;
         if !link.stream.direction.sends() {
             self.sender.hold();
             return None;
         }
         let to = link.latch.remote();
         let figures = &mut self.figures;
+        let srtp = &mut link.srtp;
         let sent = self.sender.tick(&link.stream, samples(at), |datagram| {
             figures.packets_sent += 1;
-            figures.send_errors += u64::from(!outlet.rtp(datagram, to));
+            let sent = match srtp {
+                Some(srtp) => {
+                    let mut buffer = [0; MAX_PROTECTED];
+                    let protected = copy(datagram, &mut buffer).map(|copied| copied.len());
+                    let protected = protected.and_then(|len| srtp.protect(&mut buffer, len));
+                    protected.is_some_and(|len| outlet.rtp(&buffer[..len], to))
+                }
+                None => outlet.rtp(datagram, to),
+            };
+            figures.send_errors += u64::from(!sent);
         });
         figures.pacing_error_max = figures.pacing_error_max.max(late);
         if sent.prompt && figures.first_audio_sent.is_none() {
@@ -395,9 +447,13 @@ impl Leg {
             }
         });
         let report = rtcp::Report { ssrc: self.sender.ssrc, sender, block, cname: &self.cname, goodbye };
-        let mut out = [0; rtcp::MAX_LEN];
-        let len = report.write(&mut out);
-        outlet.rtcp(&out[..len], to);
+        let mut out = [0; rtcp::MAX_LEN + srtp::MAX_GROWTH];
+        let len = out.first_chunk_mut().map_or(0, |out| report.write(out));
+        let srtp = self.link.as_mut().and_then(|link| link.srtp.as_mut());
+        let len = srtp.map_or(Some(len), |srtp| srtp.protect_rtcp(&mut out, len));
+        if let Some(len) = len {
+            outlet.rtcp(&out[..len], to);
+        }
     }
 
     fn ntp(&self, at: Duration) -> NtpTime {
@@ -429,6 +485,13 @@ impl Link {
             self.stream.remote_rtcp
         }
     }
+}
+
+/// The beginning of `buffer` with a copy of the datagram; `None` where that is too long.
+fn copy<'a>(datagram: &[u8], buffer: &'a mut [u8; MAX_PROTECTED]) -> Option<&'a mut [u8]> {
+    let copied = buffer.get_mut(..datagram.len())?;
+    copied.copy_from_slice(datagram);
+    Some(copied)
 }
 
 /// The last frames heard.

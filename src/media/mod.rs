@@ -50,6 +50,7 @@ pub mod rtcp;
 pub mod rtp;
 pub mod sender;
 pub mod session;
+pub mod srtp;
 pub mod stats;
 pub mod stretch;
 pub mod tape;

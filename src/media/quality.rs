@@ -17,6 +17,8 @@ pub struct CallQuality {
     pub foreign: u64,
     /// Datagrams that were no RTP, or of no negotiated payload type.
     pub invalid: u64,
+    /// Packets that SRTP refused: not the peer's, changed on the way, or seen before.
+    pub unauthentic: u64,
     /// Audio made up for what was lost or late, in milliseconds.
     pub concealed_ms: u64,
     /// Interarrival jitter at the end (RFC 3550 §6.4.1), in milliseconds. Arrival is read once a millisecond.

@@ -79,35 +79,46 @@ impl<'a> Packet<'a> {
     /// # Errors
     /// When it is not version 2 or its lengths contradict each other.
     pub fn parse(datagram: &'a [u8]) -> Result<Self, RtpError> {
+        let (header, payload_at) = Header::parse(datagram)?;
+        let mut payload = &datagram[payload_at..];
+        if datagram[0] & 0x20 != 0 {
+            let padding = payload.last().copied().unwrap_or(0);
+            let kept = payload.len().checked_sub(usize::from(padding)).filter(|_| padding > 0);
+            payload = kept.map(|len| &payload[..len]).ok_or(RtpError::Padding { padding, payload: payload.len() })?;
+        }
+        Ok(Self { header, payload })
+    }
+}
+
+impl Header {
+    /// Parses the part of a datagram that SRTP leaves in the clear; where what follows it begins. Padding is not looked
+    /// at.
+    ///
+    /// # Errors
+    /// When it is not version 2 or its lengths contradict each other.
+    pub fn parse(datagram: &[u8]) -> Result<(Self, usize), RtpError> {
         let truncated = |part| RtpError::Truncated { len: datagram.len(), part };
         let (fixed, rest) = datagram.split_first_chunk::<HEADER_LEN>().ok_or(truncated("header"))?;
         let version = fixed[0] >> 6;
         if version != 2 {
             return Err(RtpError::Version(version));
         }
-        let mut payload = rest.get(4 * usize::from(fixed[0] & 0x0F)..).ok_or(truncated("contributing sources"))?;
+        let mut after = rest.get(4 * usize::from(fixed[0] & 0x0F)..).ok_or(truncated("contributing sources"))?;
         if fixed[0] & 0x10 != 0 {
-            let (extension, after) = payload.split_first_chunk::<4>().ok_or(truncated("extension"))?;
+            let (extension, following) = after.split_first_chunk::<4>().ok_or(truncated("extension"))?;
             let words = usize::from(u16::from_be_bytes([extension[2], extension[3]]));
-            payload = after.get(4 * words..).ok_or(truncated("extension"))?;
+            after = following.get(4 * words..).ok_or(truncated("extension"))?;
         }
-        if fixed[0] & 0x20 != 0 {
-            let padding = payload.last().copied().unwrap_or(0);
-            let kept = payload.len().checked_sub(usize::from(padding)).filter(|_| padding > 0);
-            payload = kept.map(|len| &payload[..len]).ok_or(RtpError::Padding { padding, payload: payload.len() })?;
-        }
-        let header = Header {
+        let header = Self {
             marker: fixed[1] & 0x80 != 0,
             payload_type: fixed[1] & 0x7F,
             seq: SeqNo(u16::from_be_bytes([fixed[2], fixed[3]])),
             timestamp: Timestamp(u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]])),
             ssrc: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
         };
-        Ok(Self { header, payload })
+        Ok((header, datagram.len() - after.len()))
     }
-}
 
-impl Header {
     /// Prints the header, without contributing sources or extension.
     pub fn write(&self, out: &mut [u8; HEADER_LEN]) {
         out[0] = 0x80;

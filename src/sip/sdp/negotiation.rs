@@ -101,6 +101,7 @@ impl Negotiation {
             ptime: choice.ptime,
             direction,
             opus: choice.opus,
+            srtp: None,
         };
         self.numbers.learn(&choice);
         self.lines = offer.media.iter().enumerate().map(|(i, media)| Line::of(media, i == at)).collect();
@@ -144,6 +145,7 @@ impl Negotiation {
             ptime: choice.ptime,
             direction: answer_direction(offered_direction(media), self.wanted),
             opus: choice.opus,
+            srtp: None,
         })
     }
 
