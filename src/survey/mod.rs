@@ -22,6 +22,8 @@ pub mod random;
 pub mod rates;
 mod results;
 mod retry;
+pub mod sampling;
+pub mod simulation;
 mod windows;
 
 pub use answer::{Answer, Mode, Value};
