@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::campaigns::CampaignError;
-use crate::survey::{Given, Mode, Respondent};
+use crate::survey::{Draw, Given, Mode, Respondent};
 
 /// The file of the questionnaire that a campaign asks.
 pub async fn survey_body(pool: &PgPool, campaign: i64) -> Result<String, CampaignError> {
@@ -20,9 +20,9 @@ pub async fn survey_body(pool: &PgPool, campaign: i64) -> Result<String, Campaig
 
 /// Everybody whom a campaign reached and who did not take the answers back, with the last answer to each question.
 pub async fn respondents(pool: &PgPool, campaign: i64) -> Result<Vec<Respondent>, sqlx::Error> {
-    type Person = (i64, Option<i64>, Option<i16>, Option<String>, f64);
+    type Person = (i64, Option<i64>, Option<i16>, Option<String>, f64, i64);
     let persons: Vec<Person> = sqlx::query_as(
-        "SELECT s.id, s.unit_id, s.window_code, s.age_band, s.weight FROM sample AS s
+        "SELECT s.id, s.unit_id, s.window_code, s.age_band, s.weight, s.draw FROM sample AS s
          WHERE s.campaign_id = $1 AND NOT EXISTS (SELECT FROM answer_withdrawals AS w WHERE w.sample_id = s.id)
              AND (EXISTS (SELECT FROM attempts AS a WHERE a.sample_id = s.id AND a.answered IS NOT NULL)
                   OR EXISTS (SELECT FROM answers AS a WHERE a.sample_id = s.id))
@@ -48,12 +48,13 @@ pub async fn respondents(pool: &PgPool, campaign: i64) -> Result<Vec<Respondent>
         let answer = Given { attempt, question, value, mode, latency_ms, at };
         given.entry(sample).or_default().push(answer);
     }
-    let respondent = |(sample, unit, window, age_band, weight): Person| Respondent {
+    let respondent = |(sample, unit, window, age_band, weight, draw): Person| Respondent {
         sample,
         unit,
         window,
         age_band,
         weight,
+        draw: Draw(draw.cast_unsigned()),
         given: given.remove(&sample).unwrap_or_default(),
     };
     Ok(persons.into_iter().map(respondent).collect())

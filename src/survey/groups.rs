@@ -139,6 +139,7 @@ mod tests {
             window: None,
             age_band: None,
             weight: 1.0,
+            draw: crate::survey::Draw(0),
             given: given.into_iter().collect(),
         }
     }

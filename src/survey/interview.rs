@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::answer::{Answer, Mode, Value};
 use super::disposition::{InterviewEnd, Outcome};
@@ -45,7 +46,8 @@ pub struct Subject {
 
 /// What is drawn by lot for one interview: the direction of its scales and the order of options (N1). Kept with the sampled
 /// number, so that it is the same when the interview is resumed, and can be told afterwards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Draw(pub u64);
 
 impl Draw {

@@ -10,6 +10,7 @@
 
 mod answer;
 mod check;
+pub mod coaching;
 mod disposition;
 #[cfg(test)]
 pub(crate) mod example;

@@ -4,16 +4,19 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::answer::Mode;
 use super::figures::{self, Mean, Proportion};
+use super::interview::Draw;
 use super::model::{Kind, Measure, Survey};
 
 /// Level from which a rating counts as satisfied.
 const SATISFIED_FROM: u8 = 4;
 
 /// A person who was reached, with the answers that hold.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Respondent {
     /// The sampled number's key.
     pub sample: i64,
@@ -25,12 +28,15 @@ pub struct Respondent {
     pub age_band: Option<String>,
     /// Design weight.
     pub weight: f64,
+    /// The draw by lot of scales and orders.
+    pub draw: Draw,
     /// The answers, one for each question at most.
     pub given: Vec<Given>,
 }
 
 /// An answer that holds.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Given {
     /// The attempt, which is the call in which it can be heard.
     pub attempt: uuid::Uuid,
@@ -134,7 +140,15 @@ mod tests {
             latency_ms: Some(900),
             at: at("2026-09-28T10:00"),
         });
-        Respondent { sample, unit: None, window: None, age_band: None, weight: 1.0, given: given.collect() }
+        Respondent {
+            sample,
+            unit: None,
+            window: None,
+            age_band: None,
+            weight: 1.0,
+            draw: Draw(0),
+            given: given.collect(),
+        }
     }
 
     #[test]
