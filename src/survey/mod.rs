@@ -9,6 +9,7 @@
 //! [`plan`] makes of its attempts a [`Disposition`] and the next moment to ring, if any.
 
 mod answer;
+pub mod award;
 mod check;
 pub mod coaching;
 mod disposition;
