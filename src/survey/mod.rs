@@ -12,6 +12,7 @@ mod answer;
 pub mod award;
 mod check;
 pub mod coaching;
+pub mod disclosure;
 mod disposition;
 #[cfg(test)]
 pub(crate) mod example;
