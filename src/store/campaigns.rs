@@ -197,7 +197,12 @@ pub async fn create(pool: &PgPool, new: &NewCampaign, now: DateTime<Utc>) -> Res
 }
 
 /// Adds numbers to a campaign.
-async fn add(tx: &mut sqlx::PgConnection, campaign: i64, seed: u64, sample: &[Sampled]) -> Result<(), CampaignError> {
+pub(super) async fn add(
+    tx: &mut sqlx::PgConnection,
+    campaign: i64,
+    seed: u64,
+    sample: &[Sampled],
+) -> Result<(), CampaignError> {
     let mut seen = std::collections::BTreeSet::new();
     if let Some(at) = sample.iter().position(|s| !seen.insert((s.number.reveal(), s.case))) {
         return Err(CampaignError::Twice(at));

@@ -24,8 +24,10 @@ pub mod audit;
 pub mod calls;
 pub mod campaigns;
 pub mod cases;
+pub mod consent;
 mod database;
 pub mod dialling;
+pub mod disclosures;
 pub mod export;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -33,6 +35,7 @@ pub mod jobs;
 pub mod links;
 pub mod numbers;
 pub mod pool;
+pub mod population;
 pub mod postgres;
 mod progress;
 pub mod read_calls;

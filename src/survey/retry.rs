@@ -38,6 +38,11 @@ pub struct Plan {
     pub again_at: Option<DateTime<Utc>>,
 }
 
+/// When the resident of a case closed at this moment is first rung: on the day after (R7.2).
+pub fn first_attempt(closed_at: DateTime<Utc>, windows: &Windows) -> Option<DateTime<Utc>> {
+    another_day(windows, closed_at)
+}
+
 /// What becomes of a number after these attempts, oldest first, the last of them just ended. `limit` is the campaign's own
 /// count of attempts, at most [`ATTEMPTS_MAX`]. No answer or a machine: another part of the day. Refused: never again. Broken
 /// off: once more, from the first question without an answer.
@@ -111,6 +116,15 @@ mod tests {
         let now = attempts.last().expect("one").at + TimeDelta::minutes(1);
         let plan = plan(&attempts, ATTEMPTS_MAX, &windows(), now);
         assert_eq!((plan.disposition.code(), plan.again_at), (code, again.map(at)));
+    }
+
+    #[test]
+    fn a_closed_case_is_asked_about_on_the_next_day() {
+        let check = |closed: &str, first: &str| assert_eq!(first_attempt(at(closed), &windows()), Some(at(first)));
+        check("2026-09-28T10:00", "2026-09-29T09:00");
+        check("2026-09-28T23:59", "2026-09-29T09:00");
+        check("2026-09-29T00:01", "2026-09-30T09:00");
+        check("2026-09-30T16:00", "2026-10-09T09:00");
     }
 
     #[test]

@@ -11,9 +11,11 @@ use crate::store::apply::apply;
 use crate::store::campaigns::{self, CampaignError, CampaignState, NewCampaign, Sampled};
 use crate::store::cases::move_case;
 use crate::store::dialling::{self, Claimed};
+use crate::store::disclosures::{self, DisclosureError, Publication};
 use crate::store::records::{DoNotCall, Record, SurveyAnswered};
-use crate::store::results;
 use crate::store::testing::{self, TestDatabase, by, noon};
+use crate::store::{consent, population, results};
+use crate::survey::disclosure::Disclosure;
 use crate::survey::{Disposition, InterviewEnd, Mode, Outcome, Plan, Survey, Windows, plan};
 
 const LEASE: Duration = Duration::from_secs(120);
@@ -255,6 +257,89 @@ async fn campaigns_pause_resume_and_stop_for_good() {
         campaigns::set_state(&pool, 999, CampaignState::Paused, "li", noon()).await,
         Err(CampaignError::Unknown(999))
     ));
+}
+
+#[tokio::test]
+async fn answers_are_taken_back_within_a_day() {
+    let pool = TestDatabase::fresh().await.pool;
+    let id = waiting(&pool, 2).await;
+    for claimed in claim(&pool, 2, noon()).await {
+        write(&pool, answer(&claimed, 0, "solved", "yes")).await;
+        write(&pool, ended(&claimed, COMPLETE, None)).await;
+    }
+    let take_back = |n, hours| {
+        let (pool, number) = (pool.clone(), number(n));
+        async move {
+            consent::withdraw(&pool, &number, "li", "想改", noon() + TimeDelta::hours(hours)).await.expect("asks")
+        }
+    };
+    assert_eq!(take_back(0, 25).await, 0, "too late");
+    assert_eq!(take_back(0, 23).await, 1);
+    assert_eq!(take_back(0, 23).await, 0, "once");
+    assert_eq!(standing(&pool, id).await, (0, vec![("1.1", 1), ("2.11", 1)]));
+    let left: Vec<i64> = results::respondents(&pool, id).await.expect("reads").into_iter().map(|r| r.sample).collect();
+    assert_eq!(left.len(), 1);
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM answers").fetch_one(&pool).await.expect("counts");
+    assert_eq!(kept, 2, "what was recorded stays");
+}
+
+#[tokio::test]
+async fn figures_are_frozen_once_nobody_is_rung_any_more() {
+    let pool = TestDatabase::fresh().await.pool;
+    let id = waiting(&pool, 6).await;
+    let what = Publication {
+        campaign: id,
+        title: "九月回访".into(),
+        scope: "红塔区".into(),
+        objections: ("2026-03-10".parse().expect("a day"), "2026-03-20".parse().expect("a day")),
+        actor: "li".into(),
+    };
+    assert!(matches!(disclosures::freeze(&pool, &what, noon()).await, Err(DisclosureError::Open { remaining: 6, .. })));
+    for claimed in claim(&pool, 6, noon()).await {
+        write(&pool, answer(&claimed, 0, "overall", "5")).await;
+        write(&pool, ended(&claimed, COMPLETE, None)).await;
+    }
+    let (first, hash) = disclosures::freeze(&pool, &what, noon()).await.expect("freezes");
+    let (second, _) = disclosures::freeze(&pool, &what, noon()).await.expect("freezes");
+    let (disclosure, stored) = disclosures::read(&pool, second).await.expect("reads").expect("it");
+    assert_eq!(disclosure.previous, hash, "each names the one before");
+    let text = serde_json::to_string(&disclosure).expect("a text");
+    let (_, recomputed) = Disclosure::verify(&text, Some(&stored)).unwrap_or_else(|d| panic!("{d:?}"));
+    assert_eq!(recomputed, stored);
+    assert!(!text.contains("1390877"), "no numbers");
+    assert_eq!(disclosures::read(&pool, first).await.expect("reads").expect("it").0.figures.len(), 1);
+}
+
+#[tokio::test]
+async fn closed_cases_are_followed_and_drawn_from() {
+    let pool = TestDatabase::fresh().await.pool;
+    let standing = NewCampaign { standing: true, ..campaign(vec![]) };
+    let id = campaigns::create(&pool, &standing, noon() - TimeDelta::days(1)).await.expect("a campaign");
+    assert!(matches!(campaigns::create(&pool, &standing, noon()).await, Err(CampaignError::Standing)));
+    let windows = Windows::always();
+    assert_eq!(population::follow_closed(&pool, &windows).await.expect("follows"), 0);
+    let case = CaseNumber::from_serial(5_000_000);
+    write(&pool, Record::CaseOpened(NewCase { number: case, draft: testing::draft(CallId::fresh()) })).await;
+    for (version, to) in (1..).zip([State::Assigned, State::Accepted, State::Handling, State::Answered, State::Closed])
+    {
+        move_case(&pool, by(case, version), to).await.expect("moves");
+    }
+    for expected in [1, 0] {
+        assert_eq!(population::follow_closed(&pool, &windows).await.expect("follows"), expected);
+    }
+    assert_eq!(claim(&pool, 9, noon()).await, [], "not on the same day");
+    let claimed = claim(&pool, 9, noon() + TimeDelta::days(1)).await;
+    assert_eq!(
+        claimed.iter().map(|c| (c.campaign, c.subject.map(|s| s.number))).collect::<Vec<_>>(),
+        [(id, Some(case))]
+    );
+    let closed = async |from: &str, until: &str| {
+        let day = |text: &str| text.parse().expect("a day");
+        population::closed_cases(&pool, day(from), day(until), noon()).await.expect("reads")
+    };
+    let population = closed("2026-03-02", "2026-03-02").await;
+    assert_eq!(population.iter().map(|s| s.case).collect::<Vec<_>>(), [Some(case)]);
+    assert_eq!(closed("2026-03-03", "2026-03-09").await, []);
 }
 
 #[tokio::test]
