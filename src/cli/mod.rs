@@ -14,6 +14,7 @@ use crate::config::Config;
 
 mod bench;
 mod call;
+mod campaign;
 mod check;
 mod db;
 mod demo;
@@ -58,7 +59,9 @@ enum Command {
     Prompts(prompts::Args),
     /// People who log in to the web view, and tokens for the JSON interface
     User(user::Args),
-    /// Write calls or cases to standard output as CSV, numbers masked
+    /// Survey campaigns: make, watch, pause, stop; what was answered
+    Campaign(campaign::Args),
+    /// Write calls or cases to standard output as CSV, numbers masked; published figures; verify them
     Export(export::Args),
     /// Print completions for a shell
     Completions {
@@ -71,7 +74,7 @@ enum Command {
 #[derive(clap::Args, Clone, Debug)]
 struct ConfigArg {
     /// The configuration file [default: config/minxin.toml]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 }
 
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Model(args) => model::run(args),
         Command::Prompts(args) => prompts::run(args),
         Command::User(args) => with_runtime(user::run(args)),
+        Command::Campaign(args) => with_runtime(campaign::run(args)),
         Command::Export(args) => with_runtime(export::run(args)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "minxin", &mut std::io::stdout());
