@@ -18,5 +18,6 @@ mod sip_tls;
 mod sip_trunks;
 mod support;
 mod survey;
+mod survey_kill;
 mod torture;
 mod transfer;

@@ -28,7 +28,8 @@ const PORTS_EACH: u16 = 200;
 const AT_ONCE: usize = 2;
 
 /// What steers the tests themselves.
-const TEST_VARIABLES: [&str; 4] = ["MINXIN_KILLS", "MINXIN_KILL_CALLS", "MINXIN_OUTAGE_S", "MINXIN_MODEL"];
+const TEST_VARIABLES: [&str; 5] =
+    ["MINXIN_KILLS", "MINXIN_KILL_CALLS", "MINXIN_OUTAGE_S", "MINXIN_MODEL", "MINXIN_PEOPLE"];
 
 /// Where the audio ports of the first gateway begin.
 const FIRST_PORT: u16 = 26_000;
@@ -202,6 +203,23 @@ impl Gateway {
     /// The text of a page without a login.
     pub fn text(&self, path: &str) -> String {
         String::from_utf8(http(&format!("http://{}{path}", self.web), None).1).expect("text")
+    }
+
+    /// A figure of the metrics; 0 where it is not there.
+    pub fn metric(&self, name: &str) -> f64 {
+        let metrics = self.text("/metrics");
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.unwrap_or_default()
+    }
+
+    /// Processor time that the gateway's process used so far, its database not included (proc(5): fields 14 and 15).
+    pub fn processor_time(&self) -> Duration {
+        const TICK: Duration = Duration::from_millis(10);
+        let pid = self.child.as_ref().expect("a running gateway").id();
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("its state");
+        let after_name = stat.rsplit(')').next().expect("its fields");
+        let ticks: u32 = after_name.split_whitespace().skip(11).take(2).map(|t| t.parse::<u32>().expect("ticks")).sum();
+        TICK * ticks
     }
 
     /// Asks `question` until it has an answer; panics after `limit`.

@@ -1,6 +1,7 @@
 //! What the tests of the whole system share.
 
 pub mod browser;
+pub mod campaign;
 pub mod gateway;
 pub mod heard;
 pub mod residents;

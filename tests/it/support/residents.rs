@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use minxin::clock::monotonic;
 use minxin::ids::CallId;
 use minxin::media::{Clip, Engine, MediaConfig, MediaSession, PlayId};
 use minxin::sip::{Dialog, DialogEvent, Endpoint, IncomingCall, Reject, SipConfig, start};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{repository, samples};
 
@@ -50,10 +51,35 @@ pub enum Habit {
     Machine(&'static str),
 }
 
+impl Habit {
+    /// The keys that are pressed, if any.
+    pub fn keys(&self) -> &'static str {
+        match self {
+            Self::Keys(keys) | Self::HangsUpAfter(keys) => keys,
+            Self::Busy | Self::Declines | Self::Away | Self::NoSuchNumber | Self::Machine(_) => "",
+        }
+    }
+}
+
+/// Longest call: a gateway that died hangs up nothing.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// Some people and their telephones.
 pub struct Village {
     endpoint: Endpoint,
-    rung: Arc<Mutex<BTreeMap<String, usize>>>,
+    seen: Seen,
+}
+
+/// What happened at each number.
+type Seen = Arc<Mutex<BTreeMap<String, Rung>>>;
+
+/// What happened at one number.
+#[derive(Clone, Debug, Default)]
+pub struct Rung {
+    /// How often it was rung.
+    pub times: usize,
+    /// Keys that were pressed to their end, and when.
+    pub pressed: Vec<(char, Instant)>,
 }
 
 impl Village {
@@ -71,16 +97,16 @@ impl Village {
         let (endpoint, mut calls) = start(config).await.expect("telephones");
         let engine = MediaConfig { address: local, ports: (first, first + PORTS_EACH - 1), threads: 1 };
         let engine = Arc::new(Engine::start(engine).expect("an audio engine"));
-        let rung: Arc<Mutex<BTreeMap<String, usize>>> = Arc::default();
-        let counted = Arc::clone(&rung);
+        let seen = Seen::default();
+        let noted = Arc::clone(&seen);
         tokio::spawn(async move {
             while let Some(call) = calls.recv().await {
-                *lock(&counted).entry(call.called.clone()).or_default() += 1;
+                lock(&noted).entry(call.called.clone()).or_default().times += 1;
                 let habit = people.get(&call.called).cloned().unwrap_or(Habit::NoSuchNumber);
-                tokio::spawn(take(Arc::clone(&engine), call, habit));
+                tokio::spawn(take(Arc::clone(&engine), Arc::clone(&noted), call, habit));
             }
         });
-        Self { endpoint, rung }
+        Self { endpoint, seen }
     }
 
     /// Where they are rung.
@@ -88,17 +114,22 @@ impl Village {
         self.endpoint.udp_addr().expect("UDP is on")
     }
 
+    /// What happened at each number that was rung.
+    pub fn seen(&self) -> BTreeMap<String, Rung> {
+        lock(&self.seen).clone()
+    }
+
     /// How often each number was rung.
     pub fn rung(&self) -> BTreeMap<String, usize> {
-        lock(&self.rung).clone()
+        self.seen().into_iter().map(|(number, rung)| (number, rung.times)).collect()
     }
 }
 
-fn lock(rung: &Mutex<BTreeMap<String, usize>>) -> std::sync::MutexGuard<'_, BTreeMap<String, usize>> {
-    rung.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(seen: &Mutex<BTreeMap<String, Rung>>) -> std::sync::MutexGuard<'_, BTreeMap<String, Rung>> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn take(engine: Arc<Engine>, mut call: IncomingCall, habit: Habit) {
+async fn take(engine: Arc<Engine>, seen: Seen, mut call: IncomingCall, habit: Habit) {
     let (keys, leaves) = match habit {
         Habit::Busy => return call.reject(Reject::Busy).await,
         Habit::Declines => return call.reject(Reject::Decline).await,
@@ -111,23 +142,23 @@ async fn take(engine: Arc<Engine>, mut call: IncomingCall, habit: Habit) {
         Habit::HangsUpAfter(keys) => (keys, true),
         Habit::Machine(_) => ("", false),
     };
+    let number = call.called.clone();
     call.ring().await;
     sleep(BELL).await;
     let media = engine.open(CallId::fresh()).expect("a free port");
     let Ok(mut dialog) = call.answer(media.local_rtp()).await else { return };
     media.connect(dialog.stream().expect("an offer").clone()).expect("audio");
+    let pressed = |key| lock(&seen).entry(number.clone()).or_default().pressed.push((key, monotonic()));
     tokio::select! {
-        () = talk(&media, &habit, keys) => {}
+        () = talk(&media, &habit, keys, pressed) => {}
         () = ended(&mut dialog) => return,
     }
-    if leaves {
+    if leaves || timeout(LONGEST, ended(&mut dialog)).await.is_err() {
         dialog.hang_up(None).await;
-    } else {
-        ended(&mut dialog).await;
     }
 }
 
-async fn talk(media: &MediaSession, habit: &Habit, keys: &str) {
+async fn talk(media: &MediaSession, habit: &Habit, keys: &str, pressed: impl Fn(char)) {
     if let Habit::Machine(recording) = habit {
         let mut pcm = samples(&repository(recording));
         pcm.extend(beep());
@@ -137,7 +168,9 @@ async fn talk(media: &MediaSession, habit: &Habit, keys: &str) {
     sleep(NOTICE).await;
     for key in keys.chars() {
         media.send_digit(key, HELD).expect("a key");
-        sleep(BETWEEN_KEYS).await;
+        sleep(HELD).await;
+        pressed(key);
+        sleep(BETWEEN_KEYS - HELD).await;
     }
 }
 
