@@ -24,6 +24,9 @@ use super::{Change, Shelf};
 /// Records in one transaction: enough to catch up fast, few enough to be seen at once.
 const GROUP: usize = 128;
 
+/// How long records gather before they are applied: a transaction costs the database more than what is in it.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// Longest transaction. A stopped server answers nothing, not even an error, and pages must say so within five seconds.
 const APPLY_WITHIN: Duration = Duration::from_secs(4);
 
@@ -115,7 +118,11 @@ impl Uploader {
             return tracing::warn!(unsent = self.spool.unsent(), "records wait in the spool for the next start");
         }
         let mut reader = self.spool.reader();
-        match tokio::time::timeout(DRAIN_WITHIN, self.drain(&mut reader)).await {
+        let rest = async {
+            self.drain(&mut reader).await?;
+            Ok::<_, LinkError>(self.note().await?)
+        };
+        match tokio::time::timeout(DRAIN_WITHIN, rest).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => {
                 tracing::warn!(unsent = self.spool.unsent(), "records wait in the spool for the next start")
@@ -137,8 +144,9 @@ impl Uploader {
             loop {
                 self.drain(reader).await?;
                 tokio::select! {
-                    Ok(()) = durable.changed() => {} // The writer's end is told by `stop`.
+                    Ok(()) = durable.changed() => tokio::time::sleep(GATHER).await, // The writer's end is told by `stop`.
                     _ = ping.tick() => {
+                        self.note().await?;
                         let answer = sqlx::query("SELECT 1").execute(&self.pool);
                         tokio::time::timeout(ANSWER_WITHIN, answer).await??;
                         tokio::time::timeout(APPLY_WITHIN, self.numbers.replenish(&self.pool)).await??;
@@ -163,20 +171,17 @@ impl Uploader {
             let group = read(reader, up_to).await?;
             let Some((last, _)) = group.last() else {
                 // The numbers of a group that failed to be written are missing from the log.
-                return Ok(self.note(up_to).await?);
+                self.spool.applied(up_to);
+                return Ok(());
             };
-            let last = *last;
             self.apply_group(&group).await?;
-            self.note(last).await?;
+            self.spool.applied(*last);
         }
     }
 
-    async fn note(&self, seq: u64) -> io::Result<()> {
-        if self.spool.is_applied(seq) {
-            return Ok(());
-        }
+    async fn note(&self) -> io::Result<()> {
         let spool = Arc::clone(&self.spool);
-        tokio::task::spawn_blocking(move || spool.applied(seq)).await.map_err(io::Error::other)?
+        tokio::task::spawn_blocking(move || spool.note()).await.map_err(io::Error::other)?
     }
 
     async fn apply_group(&self, group: &[(u64, Vec<u8>)]) -> Result<(), LinkError> {

@@ -90,6 +90,8 @@ pub struct Spool {
 pub(super) struct Usage {
     bytes: AtomicU64,
     applied: AtomicU64,
+    /// The last `applied` that was noted on the disk.
+    noted: AtomicU64,
 }
 
 impl Spool {
@@ -106,6 +108,7 @@ impl Spool {
         let usage = Arc::new(Usage {
             bytes: AtomicU64::new(recovered.bytes),
             applied: AtomicU64::new(recovered.applied(applied)),
+            noted: AtomicU64::new(applied),
         });
         let (commands, queue) = mpsc::channel(QUEUE);
         let (progress, durable) = watch::channel(last);
@@ -149,22 +152,25 @@ impl Spool {
         usize::try_from(self.durable.borrow().saturating_sub(applied)).unwrap_or(usize::MAX)
     }
 
-    /// Whether every record up to `seq` is noted as applied.
-    pub fn is_applied(&self, seq: u64) -> bool {
-        self.usage.applied.load(Ordering::Acquire) >= seq
-    }
-
     /// Bytes on the disk.
     pub fn bytes(&self) -> u64 {
         self.usage.bytes.load(Ordering::Acquire)
     }
 
-    /// Notes that every record up to `seq` is in the database, and deletes the segments that this empties. Blocks on the
-    /// file system.
-    ///
-    /// The note is not forced to the disk: after a power cut, records are applied a second time, which changes nothing.
-    pub fn applied(&self, seq: u64) -> io::Result<()> {
+    /// Counts every record up to `seq` as being in the database; [`Self::note`] writes it down.
+    pub fn applied(&self, seq: u64) {
         self.usage.applied.fetch_max(seq, Ordering::AcqRel);
+    }
+
+    /// Notes how far the database is, and deletes the segments that this empties. Blocks on the file system.
+    ///
+    /// The note is not forced to the disk, and need not be made for every record: after a crash, records are applied a
+    /// second time, which changes nothing.
+    pub fn note(&self) -> io::Result<()> {
+        let seq = self.usage.applied.load(Ordering::Acquire);
+        if self.usage.noted.swap(seq, Ordering::AcqRel) == seq {
+            return Ok(());
+        }
         segment::write_progress(&self.dir, seq)?;
         let freed = segment::delete_up_to(&self.dir, seq)?;
         self.usage.bytes.fetch_sub(freed, Ordering::AcqRel);
