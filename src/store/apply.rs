@@ -8,62 +8,98 @@ use super::records::{CallAnswered, CallEnded, CallEvent, CallStarted, Record, Se
 use crate::cases::NewCase;
 use crate::ids::CallId;
 
-/// Writes one record, within the caller's transaction.
-pub async fn apply(db: &mut PgConnection, record: &Record) -> Result<(), sqlx::Error> {
-    match record {
-        Record::CallStarted(started) => call_started(db, started).await,
-        Record::CallAnswered(answered) => call_answered(db, answered).await,
-        Record::CallEvents { call, events } => call_events(db, *call, events).await,
-        Record::CaseOpened(case) => case_opened(db, case).await,
-        Record::CallEnded(ended) => call_ended(db, ended).await,
-        Record::Transcript { call, segments } => transcript(db, *call, segments).await,
-        Record::SurveyAnswered(answered) => super::answers::answered(db, answered).await,
-        Record::DoNotCall(wish) => super::answers::do_not_call(db, wish).await,
-        Record::AttemptEnded(ended) => super::answers::attempt_ended(db, ended).await,
+/// Writes a group of records, within the caller's transaction.
+///
+/// What begins, answers and notes calls goes first, each kind in one statement for the whole group: a call leaves half a
+/// dozen such records, and it is the statement that costs. What belongs to one call keeps its order thereby.
+pub async fn apply<'a>(
+    db: &mut PgConnection,
+    records: impl IntoIterator<Item = &'a Record>,
+) -> Result<(), sqlx::Error> {
+    let (mut started, mut answered, mut noted, mut rest) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for record in records {
+        match record {
+            Record::CallStarted(call) => started.push(call),
+            Record::CallAnswered(call) => answered.push(call),
+            Record::CallEvents { call, events } => noted.extend(events.iter().map(|event| (*call, event))),
+            Record::CaseOpened(_)
+            | Record::CallEnded(_)
+            | Record::Transcript { .. }
+            | Record::SurveyAnswered(_)
+            | Record::DoNotCall(_)
+            | Record::AttemptEnded(_) => rest.push(record),
+        }
     }
+    call_started(db, &started).await?;
+    call_answered(db, &answered).await?;
+    call_events(db, &noted).await?;
+    for record in rest {
+        match record {
+            Record::CallStarted(_) | Record::CallAnswered(_) | Record::CallEvents { .. } => {} // Written above.
+            Record::CaseOpened(case) => case_opened(db, case).await?,
+            Record::CallEnded(ended) => call_ended(db, ended).await?,
+            Record::Transcript { call, segments } => transcript(db, *call, segments).await?,
+            Record::SurveyAnswered(answered) => super::answers::answered(db, answered).await?,
+            Record::DoNotCall(wish) => super::answers::do_not_call(db, wish).await?,
+            Record::AttemptEnded(ended) => super::answers::attempt_ended(db, ended).await?,
+        }
+    }
+    Ok(())
 }
 
-async fn call_started(db: &mut PgConnection, started: &CallStarted) -> Result<(), sqlx::Error> {
+async fn call_started(db: &mut PgConnection, calls: &[&CallStarted]) -> Result<(), sqlx::Error> {
+    if calls.is_empty() {
+        return Ok(());
+    }
     sqlx::query(
         "INSERT INTO calls (id, line, caller, called, sip_call_id, flow, started_at)
-         VALUES ($1, $2, $3, $4, $5, '', $6) ON CONFLICT (id) DO NOTHING",
+         SELECT id, line, caller, called, sip_call_id, '', started_at
+         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
+             AS new (id, line, caller, called, sip_call_id, started_at)
+         ON CONFLICT (id) DO NOTHING",
     )
-    .bind(started.call.0)
-    .bind(&started.line)
-    .bind(started.caller.as_ref().map(|number| number.reveal()))
-    .bind(&started.called)
-    .bind(&started.sip_call_id)
-    .bind(started.started_at)
+    .bind(calls.iter().map(|c| c.call.0).collect::<Vec<_>>())
+    .bind(calls.iter().map(|c| c.line.as_str()).collect::<Vec<_>>())
+    .bind(calls.iter().map(|c| c.caller.as_ref().map(|number| number.reveal())).collect::<Vec<_>>())
+    .bind(calls.iter().map(|c| c.called.as_str()).collect::<Vec<_>>())
+    .bind(calls.iter().map(|c| c.sip_call_id.as_str()).collect::<Vec<_>>())
+    .bind(calls.iter().map(|c| c.started_at).collect::<Vec<_>>())
     .execute(db)
     .await?;
     Ok(())
 }
 
-async fn call_answered(db: &mut PgConnection, answered: &CallAnswered) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE calls SET flow = $2, codec = $3, answered_at = $4 WHERE id = $1 AND answered_at IS NULL")
-        .bind(answered.call.0)
-        .bind(&answered.flow)
-        .bind(&answered.codec)
-        .bind(answered.answered_at)
-        .execute(db)
-        .await?;
+async fn call_answered(db: &mut PgConnection, calls: &[&CallAnswered]) -> Result<(), sqlx::Error> {
+    if calls.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE calls SET flow = new.flow, codec = new.codec, answered_at = new.answered_at
+         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) AS new (id, flow, codec, answered_at)
+         WHERE calls.id = new.id AND calls.answered_at IS NULL",
+    )
+    .bind(calls.iter().map(|c| c.call.0).collect::<Vec<_>>())
+    .bind(calls.iter().map(|c| c.flow.as_str()).collect::<Vec<_>>())
+    .bind(calls.iter().map(|c| c.codec.as_str()).collect::<Vec<_>>())
+    .bind(calls.iter().map(|c| c.answered_at).collect::<Vec<_>>())
+    .execute(db)
+    .await?;
     Ok(())
 }
 
-async fn call_events(db: &mut PgConnection, call: CallId, events: &[CallEvent]) -> Result<(), sqlx::Error> {
-    let seqs: Vec<i32> = events.iter().map(|e| e.seq).collect();
-    let times: Vec<i64> = events.iter().map(|e| e.at_ms).collect();
-    let kinds: Vec<&str> = events.iter().map(|e| e.kind.as_str()).collect();
-    let details: Vec<Json<&serde_json::Value>> = events.iter().map(|e| Json(&e.detail)).collect();
+async fn call_events(db: &mut PgConnection, events: &[(CallId, &CallEvent)]) -> Result<(), sqlx::Error> {
+    if events.is_empty() {
+        return Ok(());
+    }
     sqlx::query(
         "INSERT INTO call_events (call_id, seq, at_ms, kind, detail)
-         SELECT $1, * FROM unnest($2::integer[], $3::bigint[], $4::text[], $5::jsonb[]) ON CONFLICT DO NOTHING",
+         SELECT * FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::text[], $5::jsonb[]) ON CONFLICT DO NOTHING",
     )
-    .bind(call.0)
-    .bind(seqs)
-    .bind(times)
-    .bind(kinds)
-    .bind(details)
+    .bind(events.iter().map(|(call, _)| call.0).collect::<Vec<_>>())
+    .bind(events.iter().map(|(_, e)| e.seq).collect::<Vec<_>>())
+    .bind(events.iter().map(|(_, e)| e.at_ms).collect::<Vec<_>>())
+    .bind(events.iter().map(|(_, e)| e.kind.as_str()).collect::<Vec<_>>())
+    .bind(events.iter().map(|(_, e)| Json(&e.detail)).collect::<Vec<_>>())
     .execute(db)
     .await?;
     Ok(())

@@ -257,7 +257,7 @@ mod tests {
     async fn open(pool: &PgPool) -> CaseNumber {
         let number = CaseNumber::from_serial(5_000_000);
         let mut tx = pool.begin().await.expect("begins");
-        apply(&mut tx, &Record::CaseOpened(NewCase { number, draft: testing::draft(CallId::fresh()) }))
+        apply(&mut tx, [&Record::CaseOpened(NewCase { number, draft: testing::draft(CallId::fresh()) })])
             .await
             .expect("applies");
         tx.commit().await.expect("commits");

@@ -128,8 +128,8 @@ mod tests {
         for _ in 0..count {
             let call = CallId::fresh();
             let mut tx = pool.begin().await.expect("begins");
-            apply(&mut tx, &testing::started(call)).await.expect("applies");
-            apply(&mut tx, &testing::ended(call)).await.expect("applies");
+            apply(&mut tx, [&testing::started(call)]).await.expect("applies");
+            apply(&mut tx, [&testing::ended(call)]).await.expect("applies");
             tx.commit().await.expect("commits");
             calls.push(call);
         }

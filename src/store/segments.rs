@@ -130,8 +130,8 @@ mod tests {
         let author = users::add(&pool, "li", Role::Operator, None, testing::noon()).await.expect("adds");
         let call = CallId::fresh();
         let mut tx = pool.begin().await.expect("begins");
-        apply(&mut tx, &testing::started(call)).await.expect("applies");
-        apply(&mut tx, &testing::transcript(call)).await.expect("applies");
+        apply(&mut tx, [&testing::started(call)]).await.expect("applies");
+        apply(&mut tx, [&testing::transcript(call)]).await.expect("applies");
         tx.commit().await.expect("commits");
         let query = "SELECT id FROM transcript_segments WHERE channel = 0";
         let segment: i64 = sqlx::query_scalar(query).fetch_one(&pool).await.expect("one");

@@ -215,9 +215,7 @@ impl Uploader {
 
     async fn commit(&self, records: &[(u64, Record)]) -> Result<(), sqlx::Error> {
         let mut tx = self.pool.begin().await?;
-        for (_, record) in records {
-            apply(&mut tx, record).await?;
-        }
+        apply(&mut tx, records.iter().map(|(_, record)| record)).await?;
         tx.commit().await
     }
 

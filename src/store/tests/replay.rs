@@ -28,7 +28,7 @@ async fn contents(pool: &PgPool) -> Vec<String> {
 async fn apply_all(pool: &PgPool, records: &[Record]) {
     for record in records {
         let mut tx = pool.begin().await.expect("begins");
-        apply(&mut tx, record).await.expect("applies");
+        apply(&mut tx, [record]).await.expect("applies");
         tx.commit().await.expect("commits");
     }
 }
@@ -57,6 +57,23 @@ async fn applying_twice_changes_nothing() {
     apply_all(&database.pool, &transcript).await;
     apply_all(&database.pool, &records).await;
     assert_eq!(contents(&database.pool).await, done, "a job that was done does not come back");
+}
+
+#[tokio::test]
+async fn a_group_leaves_what_its_records_leave_one_by_one() {
+    let (grouped, single) = (TestDatabase::fresh().await, TestDatabase::fresh().await);
+    let calls = [CallId::fresh(), CallId::fresh()];
+    let mut records: Vec<Record> = calls.map(testing::started).into();
+    records.extend(calls.map(testing::answered));
+    records.extend(calls.map(testing::events));
+    records.extend(calls.map(testing::started)); // As after a crash.
+    records.extend(calls.map(testing::ended));
+    records.push(testing::transcript(calls[0]));
+    apply_all(&single.pool, &records).await;
+    let mut tx = grouped.pool.begin().await.expect("begins");
+    apply(&mut tx, &records).await.expect("applies");
+    tx.commit().await.expect("commits");
+    assert_eq!(contents(&grouped.pool).await, contents(&single.pool).await);
 }
 
 #[tokio::test]

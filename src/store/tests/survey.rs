@@ -52,7 +52,7 @@ async fn claim(pool: &PgPool, limit: i64, now: DateTime<Utc>) -> Vec<Claimed> {
 
 async fn write(pool: &PgPool, record: Record) {
     let mut tx = pool.begin().await.expect("begins");
-    apply(&mut tx, &record).await.expect("applies");
+    apply(&mut tx, [&record]).await.expect("applies");
     tx.commit().await.expect("commits");
 }
 
