@@ -356,7 +356,11 @@ impl Conversation {
             Action::Play { id, prompts, slow } => self.play(id, &prompts, slow),
             Action::StopPlay => self.tell_engine(self.media.stop()),
             Action::StartRecording => self.record(),
-            Action::Listen(on) => self.tell_engine(self.media.listen(on)),
+            // What nobody recognises need not be kept.
+            Action::Listen(on) => self.tell_engine(self.media.listen(on && self.shared.speech.is_some())),
+            Action::Recognise { ask, .. } if self.shared.speech.is_none() => {
+                self.waiting.push_back(Input::HeardNothing { ask, why: Nothing::Busy });
+            }
             Action::Recognise { ask, from, to, expect, within } => {
                 let pcm = self.media.utterance(from, to).await;
                 let shared = Arc::clone(&self.shared);

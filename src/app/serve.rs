@@ -93,7 +93,10 @@ impl Gateway {
         let stop = CancellationToken::new();
         let (beside, calls) = (TaskTracker::new(), TaskTracker::new());
         beside.spawn(crash::end_calls(shared.store.clone(), config.data_dir.clone(), started));
-        beside.spawn(transcripts::work(Arc::clone(&shared), stop.clone()));
+        // Without a recogniser recordings wait for a start that has one.
+        if shared.speech.is_some() {
+            beside.spawn(transcripts::work(Arc::clone(&shared), stop.clone()));
+        }
         beside.spawn(pass_changes(Arc::clone(&shared), stop.clone()));
         beside.spawn(take_calls(Arc::clone(&shared), config.clone(), incoming, calls.clone()));
         let dialler = Dialler::new(Arc::clone(&shared), Arc::clone(&trunks), config.dialling.clone(), calls.clone());
