@@ -81,10 +81,11 @@ impl Scratch {
         let len = block.len.min(BLOCK_SAMPLES);
         g711::decode(block.law, &block.left[..len], &mut self.left);
         g711::decode(block.law, &block.right[..len], &mut self.right);
-        self.pairs.clear();
-        for (left, right) in self.left[..len].iter().zip(&self.right[..len]) {
-            self.pairs.extend_from_slice(&left.to_le_bytes());
-            self.pairs.extend_from_slice(&right.to_le_bytes());
+        self.pairs.resize(PAIR * len, 0);
+        let (pairs, _) = self.pairs.as_chunks_mut::<PAIR>();
+        for ((pair, left), right) in pairs.iter_mut().zip(&self.left).zip(&self.right) {
+            let ([a, b], [c, d]) = (left.to_le_bytes(), right.to_le_bytes());
+            *pair = [a, b, c, d];
         }
         &self.pairs
     }
