@@ -66,6 +66,14 @@ impl Latch {
         }
     }
 
+    /// The peer's address, once no packet from any other would be taken before the next offer.
+    pub fn settled(&self) -> Option<SocketAddr> {
+        match self.state {
+            State::Locked(source) if source == self.described => Some(source),
+            State::Open | State::Watching { .. } | State::Locked(_) => None,
+        }
+    }
+
     /// Whether the peer sends from another address than described.
     pub fn translated(&self) -> bool {
         self.remote() != self.described
@@ -163,6 +171,21 @@ mod tests {
     fn the_described_address_is_taken_at_once() {
         check(PUBLIC, &[(PUBLIC, 1, 0), (PUBLIC, 2, 20)], &[Latched, Accept], PUBLIC);
         check(PUBLIC, &[(PUBLIC, 1, 60_000)], &[Latched], PUBLIC);
+    }
+
+    #[test]
+    fn only_the_described_address_settles() {
+        let at = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        let header = |seq| Header { marker: false, payload_type: 8, seq: SeqNo(seq), timestamp: Timestamp(0), ssrc: 1 };
+        let mut latch = Latch::new(at(PUBLIC), Duration::ZERO);
+        assert_eq!(latch.settled(), None);
+        for n in 0..6 {
+            latch.judge(at(OTHER_PORT), &header(n), Duration::ZERO);
+        }
+        assert_eq!((latch.remote(), latch.settled()), (at(OTHER_PORT), None), "the described one may still come");
+        latch.judge(at(PUBLIC), &header(1), Duration::ZERO);
+        assert_eq!(latch.settled(), Some(at(PUBLIC)));
+        assert_eq!(latch.reopen(at(PUBLIC), Duration::ZERO).settled(), None);
     }
 
     #[test]

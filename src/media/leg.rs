@@ -146,6 +146,11 @@ impl Leg {
         self.junction.plug(plug, |plug| outlet.unplugged(plug));
     }
 
+    /// The peer's address, once RTP from any other would be dropped until the next [`Self::connect`].
+    pub fn settled(&self) -> Option<SocketAddr> {
+        self.link.as_ref().and_then(|link| link.latch.settled())
+    }
+
     /// What is played and which digits are sent.
     pub fn sender(&mut self) -> &mut Sender {
         &mut self.sender

@@ -301,7 +301,8 @@ async fn a_stranger_gets_nothing_and_is_not_heard() {
     assert!(stranger.recv_from(&mut answer).is_err(), "the stranger got a packet");
     let summary = us.close().await;
     let quality = summary.quality.expect("figures");
-    assert!(quality.foreign >= 390, "{quality:?}");
+    // Most of it stops at the kernel, since the socket is connected to the caller.
+    assert!(quality.packets_received < 200, "{quality:?}");
     let (heard, _) = tracks(&summary.recording.expect("a recording").path);
     assert!(heard.iter().all(|sample| sample.unsigned_abs() < 1_000), "the stranger is in the recording");
 }

@@ -24,6 +24,8 @@ pub struct PortPair {
     pub rtp: UdpSocket,
     /// For RTCP.
     pub rtcp: UdpSocket,
+    /// Whom `rtp` is connected to.
+    peer: Option<SocketAddr>,
     lease: Lease,
 }
 
@@ -51,7 +53,7 @@ impl PortPool {
             let Some(port) = self.free().pop_front() else { break };
             let lease = Lease { port, pool: Arc::clone(self) };
             match self.bind(port).and_then(|rtp| Ok((rtp, self.bind(port + 1)?))) {
-                Ok((rtp, rtcp)) => return Ok(PortPair { rtp, rtcp, lease }),
+                Ok((rtp, rtcp)) => return Ok(PortPair { rtp, rtcp, peer: None, lease }),
                 Err(source) if source.kind() == std::io::ErrorKind::AddrInUse => {}
                 Err(source) => return Err(MediaError::Socket { address: SocketAddr::new(self.address, port), source }),
             }
@@ -91,6 +93,41 @@ impl PortPair {
     pub fn port(&self) -> u16 {
         self.lease.port
     }
+
+    /// Connects the RTP socket to the only peer that it shall hear, or frees it again. Connected, the kernel looks its
+    /// route up once instead of for each packet, and strangers' packets do not wake us.
+    pub fn settle(&mut self, peer: Option<SocketAddr>) {
+        if self.peer == peer {
+            return;
+        }
+        let done = match peer {
+            Some(peer) => self.rtp.connect(peer).is_ok(),
+            None => rustix::net::connect_unspec(&self.rtp).is_ok(),
+        };
+        // A system that refuses leaves the socket as it was, which works as well and costs more.
+        if done {
+            self.peer = peer;
+        }
+    }
+
+    /// Receives a datagram at the RTP port, and says from whom.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn recv(&self, datagram: &mut [u8]) -> std::io::Result<(usize, SocketAddr)> {
+        match self.peer {
+            Some(peer) => Ok((self.rtp.recv(datagram)?, peer)),
+            None => self.rtp.recv_from(datagram),
+        }
+    }
+
+    /// Sends a datagram from the RTP port.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn send(&self, datagram: &[u8], to: SocketAddr) -> std::io::Result<usize> {
+        if self.peer == Some(to) { self.rtp.send(datagram) } else { self.rtp.send_to(datagram, to) }
+    }
 }
 
 impl Drop for Lease {
@@ -123,6 +160,30 @@ mod tests {
         drop(pair);
         assert_eq!(pool.available(), free + 1);
         assert_ne!(pool.lend().expect("a pair").port(), rtp, "the oldest pair goes first");
+    }
+
+    #[test]
+    fn a_settled_pair_hears_its_peer_alone_until_it_is_freed() {
+        let pool = pool(8);
+        let mut pair = pool.lend().expect("a pair");
+        let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
+        let (peer, stranger, us) = (bind(), bind(), pair.rtp.local_addr().expect("bound"));
+        let heard = |pair: &PortPair| {
+            stranger.send_to(b"stranger", us).expect("sent");
+            peer.send_to(b"peer", us).expect("sent");
+            let mut datagram = [0; 16];
+            let all = std::iter::from_fn(|| pair.rtp.recv(&mut datagram).ok().map(|len| datagram[..len].to_vec()));
+            all.filter(|datagram| !datagram.is_empty()).collect::<Vec<_>>()
+        };
+        let address = peer.local_addr().expect("bound");
+        pair.settle(Some(address));
+        assert_eq!(heard(&pair), [b"peer"]);
+        assert_eq!(pair.send(b"x", address).expect("sent"), 1);
+        pair.settle(None);
+        assert_eq!(pair.rtp.local_addr().expect("bound"), us, "freed, it keeps its port");
+        assert_eq!(heard(&pair), [b"stranger".to_vec(), b"peer".to_vec()]);
+        let other = bind();
+        assert_eq!(pair.send(b"other", other.local_addr().expect("bound")).expect("sent"), 5);
     }
 
     #[test]

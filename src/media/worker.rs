@@ -231,13 +231,15 @@ impl Worker {
             };
             let now = clock::monotonic();
             let Call { ports, leg, shared, .. } = call.as_mut();
+            if let Order::Connect(agreed) = command.order {
+                let (stream, coder) = *agreed;
+                leg.connect(stream, coder, now);
+                ports.settle(leg.settled());
+                continue;
+            }
             let mut outlet = Outbox { ports, slot: command.slot, serial: shared.serial, post: &mut self.post };
             match command.order {
-                Order::Open(_) => {} // Taken up above.
-                Order::Connect(agreed) => {
-                    let (stream, coder) = *agreed;
-                    leg.connect(stream, coder, now);
-                }
+                Order::Open(_) | Order::Connect(_) => {} // Obeyed above.
                 Order::Play(id, clips) => {
                     if let Some(before) = leg.sender().player.play(id, clips) {
                         outlet.finished(before);
@@ -299,9 +301,10 @@ impl Worker {
     fn datagram(&mut self, slot: u64, rtcp: bool, now: Instant) {
         let Some(call) = self.calls.get_mut(slot as usize).and_then(Option::as_mut) else { return };
         let Call { ports, leg, shared, slot, .. } = call.as_mut();
-        let socket = if rtcp { &ports.rtcp } else { &ports.rtp };
         // An error is an ICMP answer to something we sent: reading it has cleared it, and the watchdog sees the rest.
-        let Ok((len, from)) = socket.recv_from(&mut self.datagram) else { return };
+        let received =
+            if rtcp { ports.rtcp.recv_from(&mut self.datagram) } else { ports.recv(&mut self.datagram) };
+        let Ok((len, from)) = received else { return };
         self.post.tally.received += 1;
         let datagram = &self.datagram[..len];
         if rtcp {
@@ -309,6 +312,7 @@ impl Worker {
         } else {
             let mut outlet = Outbox { ports, slot: *slot, serial: shared.serial, post: &mut self.post };
             leg.rtp_datagram(datagram, from, now, &mut outlet);
+            ports.settle(leg.settled());
         }
     }
 
@@ -419,7 +423,7 @@ struct Outbox<'a> {
 
 impl Outlet for Outbox<'_> {
     fn rtp(&mut self, datagram: &[u8], to: SocketAddr) -> bool {
-        let sent = self.ports.rtp.send_to(datagram, to).is_ok();
+        let sent = self.ports.send(datagram, to).is_ok();
         self.post.tally.sent += u64::from(sent);
         self.post.tally.send_errors += u64::from(!sent);
         sent
