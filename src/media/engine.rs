@@ -137,7 +137,7 @@ impl Engine {
         let Some(slot) = lock(&lane.registry).insert(Arc::clone(&shared)) else { return Err(most) };
         let unix = Duration::from_micros(u64::try_from(clock::wall().timestamp_micros()).unwrap_or(0));
         let leg = Leg::new(clock::monotonic(), NtpTime::from_unix(unix), rand::random(), rand::random());
-        let carried = Call { slot, ports, leg, shared: Arc::clone(&shared), place: None };
+        let carried = Call { slot, ports, leg, shared: Arc::clone(&shared), place: None, played: false };
         lane.load.fetch_add(1, Ordering::Relaxed);
         if let Err(error) = lane.order(slot, serial, Order::Open(Box::new(carried))) {
             lock(&lane.registry).remove(slot, serial);

@@ -49,6 +49,15 @@ impl Wheel {
         Place { phase: emptiest }
     }
 
+    /// Puts a call into the emptiest of the next `steps` phases, so that its first turn is due within so many steps.
+    pub fn insert_soon(&mut self, call: u32, steps: usize) -> Place {
+        let next = (self.next % PHASES as u64) as usize;
+        let soon = (0..steps.clamp(1, PHASES)).map(|n| (next + n) % PHASES);
+        let emptiest = soon.min_by_key(|phase| self.phases[*phase].len()).unwrap_or(next);
+        self.phases[emptiest].push(call);
+        Place { phase: emptiest }
+    }
+
     /// Takes a call off.
     pub fn remove(&mut self, place: Place, call: u32) {
         let calls = &mut self.phases[place.phase];
@@ -103,6 +112,17 @@ mod tests {
         assert!((0..PHASES).all(|phase| wheel.calls(phase).len() == 2));
         wheel.remove(places[7], 7);
         assert_eq!(wheel.insert(99), places[7]);
+    }
+
+    #[test]
+    fn who_is_in_a_hurry_is_due_within_so_many_steps() {
+        let epoch = start();
+        let mut wheel = Wheel::new(epoch, 40);
+        while wheel.due(epoch + STEP * 17).is_some() {}
+        // The next phase is 18, and 18, 19, 0, 1 and 2 take turns.
+        let places: Vec<usize> = (0..10).map(|call| wheel.insert_soon(call, 5).phase).collect();
+        assert_eq!(places, [18, 19, 0, 1, 2, 18, 19, 0, 1, 2]);
+        assert_eq!(wheel.due(epoch + STEP * 18).map(|due| due.phase), Some(18));
     }
 
     #[test]

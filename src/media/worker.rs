@@ -39,6 +39,8 @@ pub const MAX_CALLS: usize = 4_096;
 const MAX_DATAGRAM: usize = 2_048;
 /// Packets taken from one socket in one step; the rest waits for the next.
 const RECEIVE_BUDGET: u32 = 16;
+/// Steps within which the first prompt of a call begins, and so the call's later turns fall.
+const PROMPT_STEPS: usize = 5;
 /// Ready sockets asked for at once.
 const READY_BATCH: usize = 512;
 
@@ -54,6 +56,8 @@ pub struct Call {
     pub shared: Arc<SessionShared>,
     /// Its place on the wheel, once it has one.
     pub place: Option<Place>,
+    /// Whether anything was played yet.
+    pub played: bool,
 }
 
 /// An order to the engine thread.
@@ -230,7 +234,7 @@ impl Worker {
                 continue;
             };
             let now = clock::monotonic();
-            let Call { ports, leg, shared, .. } = call.as_mut();
+            let Call { ports, leg, shared, place, played, .. } = call.as_mut();
             if let Order::Connect(agreed) = command.order {
                 let (stream, coder) = *agreed;
                 leg.connect(stream, coder, now);
@@ -241,6 +245,12 @@ impl Worker {
             match command.order {
                 Order::Open(_) | Order::Connect(_) => {} // Obeyed above.
                 Order::Play(id, clips) => {
+                    if !std::mem::replace(played, true)
+                        && let Some(place) = place
+                    {
+                        self.wheel.remove(*place, command.slot);
+                        *place = self.wheel.insert_soon(command.slot, PROMPT_STEPS);
+                    }
                     if let Some(before) = leg.sender().player.play(id, clips) {
                         outlet.finished(before);
                     }
