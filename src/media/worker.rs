@@ -41,6 +41,9 @@ const MAX_DATAGRAM: usize = 2_048;
 const RECEIVE_BUDGET: u32 = 16;
 /// Steps within which the first prompt of a call begins, and so the call's later turns fall.
 const PROMPT_STEPS: usize = 5;
+/// Steps over which audio for recorder and pump is gathered before they are woken. A wake-up costs more than what it
+/// carries, and neither is in a hurry: a recording has four blocks on their way, a listener 500 ms of patience.
+const GATHER_STEPS: u32 = 20;
 /// Ready sockets asked for at once.
 const READY_BATCH: usize = 512;
 
@@ -164,8 +167,13 @@ struct Post {
     rings: Rings,
     pool: Vec<Box<Block>>,
     tally: Tally,
+    /// Something that the pump shall hear of at once.
     pump_due: bool,
-    recorder_due: bool,
+    /// Something that may wait until enough has gathered.
+    audio_waits: bool,
+    blocks_wait: bool,
+    /// Steps since what waits was last handed on.
+    gathered: u32,
 }
 
 impl Worker {
@@ -190,7 +198,15 @@ impl Worker {
             calls: std::iter::repeat_with(|| None).take(MAX_CALLS).collect(),
             carried: 0,
             wheel: Wheel::new(clock::monotonic(), MAX_CALLS),
-            post: Post { rings, pool: Vec::new(), tally: Tally::default(), pump_due: false, recorder_due: false },
+            post: Post {
+                rings,
+                pool: Vec::new(),
+                tally: Tally::default(),
+                pump_due: false,
+                audio_waits: false,
+                blocks_wait: false,
+                gathered: 0,
+            },
         })
     }
 
@@ -219,7 +235,8 @@ impl Worker {
                 n += usize::from(self.tick(slot, due.at));
             }
         }
-        self.post.deliver(&self.lane);
+        // Without calls there are no further steps to wait for.
+        self.post.deliver(&self.lane, self.carried == 0);
     }
 
     fn obey(&mut self) {
@@ -312,8 +329,7 @@ impl Worker {
         let Some(call) = self.calls.get_mut(slot as usize).and_then(Option::as_mut) else { return };
         let Call { ports, leg, shared, slot, .. } = call.as_mut();
         // An error is an ICMP answer to something we sent: reading it has cleared it, and the watchdog sees the rest.
-        let received =
-            if rtcp { ports.rtcp.recv_from(&mut self.datagram) } else { ports.recv(&mut self.datagram) };
+        let received = if rtcp { ports.rtcp.recv_from(&mut self.datagram) } else { ports.recv(&mut self.datagram) };
         let Ok((len, from)) = received else { return };
         self.post.tally.received += 1;
         let datagram = &self.datagram[..len];
@@ -376,8 +392,8 @@ impl Worker {
                 self.close(slot);
             }
             self.post.pump_due = true;
-            self.post.recorder_due = true;
-            self.post.deliver(&self.lane);
+            self.post.blocks_wait = true;
+            self.post.deliver(&self.lane, true);
             if self.carried == 0 {
                 return;
             }
@@ -408,16 +424,23 @@ impl Post {
         sent
     }
 
-    /// Wakes whoever got something, and publishes the counters.
-    fn deliver(&mut self, lane: &Lane) {
+    /// Wakes whoever got something, and publishes the counters. What waits is handed on with `all`, or when its time has
+    /// come.
+    fn deliver(&mut self, lane: &Lane, all: bool) {
         while let Ok(block) = self.rings.written.pop() {
             self.pool.push(block);
         }
+        self.gathered += 1;
+        let all = all || self.gathered >= GATHER_STEPS;
+        if all {
+            self.gathered = 0;
+            self.pump_due |= std::mem::take(&mut self.audio_waits);
+            if std::mem::take(&mut self.blocks_wait) {
+                self.rings.recorder.wake();
+            }
+        }
         if std::mem::take(&mut self.pump_due) {
             self.rings.pump.wake();
-        }
-        if std::mem::take(&mut self.recorder_due) {
-            self.rings.recorder.wake();
         }
         lane.stats.publish(&self.tally);
     }
@@ -456,7 +479,7 @@ impl Outlet for Outbox<'_> {
     }
 
     fn heard(&mut self, at: i64, frame: &[i16; FRAME_SAMPLES]) -> bool {
-        self.post.pump_due = true;
+        self.post.audio_waits = true;
         let heard = Heard { slot: self.slot, serial: self.serial, at, frame: *frame };
         let sent = self.post.rings.heard.push(heard).is_ok();
         self.post.tally.taps_dropped += u64::from(!sent);
@@ -472,7 +495,7 @@ impl Shelf for Outbox<'_> {
     }
 
     fn give(&mut self, item: TapeItem) -> bool {
-        self.post.recorder_due = true;
+        self.post.blocks_wait = true;
         match self.post.rings.tape.push(item) {
             Ok(()) => true,
             Err(rtrb::PushError::Full(TapeItem::Block(block))) => {
