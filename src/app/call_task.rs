@@ -17,13 +17,13 @@ use crate::call::{
     Action, Call, CaseDraft, EndReason, EventKind, Facts, Input, KeySource, LineProfile, Nothing, PlayId, TimelineEvent,
 };
 use crate::clock::{monotonic, wall};
-use crate::flow::{Expect, PromptId};
-use crate::ids::{CallId, CaseNumber};
+use crate::flow::{Expect, PromptId, Rung};
+use crate::ids::{CallId, CaseNumber, PhoneNumber};
 use crate::media::{DigitSource, MediaEvent, MediaSession, MediaSummary, Recording};
 use crate::sip::{Dialog, DialogEvent, IncomingCall, Reject};
 use crate::speech::{self, SpeechError};
 use crate::store::records::{self, CallAnswered, CallEnded, CallEvent, CallStarted};
-use crate::store::{Record, Store};
+use crate::store::{DatabaseState, Record, Store, dialling};
 use crate::survey::Outcome;
 use crate::units::millis;
 use crate::web::live::Level;
@@ -39,6 +39,9 @@ const LEVELS_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a call's last case may take to become durable after the caller hung up, before it is left to itself.
 const LAST_CASE_WAIT: Duration = Duration::from_secs(30);
+
+/// Longest wait for the answer to whether we rang a caller: it delays the answer to the call.
+const RUNG_WITHIN: Duration = Duration::from_millis(200);
 
 /// Takes a call that rings, from the first answer to the closed recording.
 pub(super) async fn run(shared: Arc<Shared>, incoming: IncomingCall, profile: Arc<LineProfile>, line: String) {
@@ -63,9 +66,9 @@ pub(super) async fn run(shared: Arc<Shared>, incoming: IncomingCall, profile: Ar
         sip_call_id: incoming.sip_call_id.clone(),
         started_at,
     });
-    keep(&shared.store, started).await;
+    let (rung, ()) = tokio::join!(rung(&shared.store, incoming.caller.as_ref()), keep(&shared.store, started));
 
-    let facts = Facts { call: id, line, caller: incoming.caller.clone() };
+    let facts = Facts { call: id, line, caller: incoming.caller.clone(), rung };
     let flow = profile.flow_label();
     let mut call = Call::new(profile, facts);
     let wants_answer = call.handle(Input::Start, monotonic(), wall()).contains(&Action::Answer);
@@ -75,6 +78,18 @@ pub(super) async fn run(shared: Arc<Shared>, incoming: IncomingCall, profile: Ar
         None => End { reason: EndReason::Cancelled, outcome: None, summary: media.close().await, spoken: Vec::new() },
     };
     finish(&shared, id, end).await;
+}
+
+/// Whether we rang a caller lately. Not worth a wait: without a database it cannot be told.
+async fn rung(store: &Store, caller: Option<&PhoneNumber>) -> Rung {
+    let Some(caller) = caller else { return Rung::Unknown };
+    if *store.state().borrow() == DatabaseState::Down {
+        return Rung::Unknown;
+    }
+    match timeout(RUNG_WITHIN, dialling::last_rung(store.pool(), caller, wall())).await {
+        Ok(Ok(at)) => at.map_or(Rung::Never, Rung::At),
+        Ok(Err(_)) | Err(_) => Rung::Unknown,
+    }
 }
 
 /// How a call ended, and what remains of it.

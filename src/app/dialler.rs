@@ -19,13 +19,15 @@ use crate::config::Dialling;
 use crate::ids::CallId;
 use crate::sip::Trunks;
 use crate::store::dialling::{self, Claimed};
-use crate::store::{DatabaseState, Record};
+use crate::store::{DatabaseState, Record, population};
 use crate::survey::{Attempt, Survey, SurveyHash, Windows, plan};
 
 /// How often the queue is asked.
 const TICK: Duration = Duration::from_millis(500);
 /// How often attempts of a gateway that died are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How often closed cases are taken up by the standing campaign.
+const FOLLOW: Duration = Duration::from_secs(60);
 /// Most questionnaires kept parsed; beyond it they are parsed anew.
 const SURVEYS: usize = 64;
 
@@ -52,11 +54,17 @@ impl Dialler {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut follow = tokio::time::interval(FOLLOW);
+        follow.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let done = tokio::select! {
                 () = stop.cancelled() => return,
                 _ = tick.tick() => self.ring().await,
                 _ = sweep.tick() => self.bury().await,
+                _ = follow.tick() => {
+                    self.follow().await;
+                    Ok(())
+                }
             };
             if let Err(error) = done
                 && *self.shared.store.state().borrow() == DatabaseState::Up
@@ -95,6 +103,18 @@ impl Dialler {
             });
         }
         Ok(())
+    }
+
+    /// Adds the cases closed since to the campaign that asks after each.
+    async fn follow(&self) {
+        if *self.shared.store.state().borrow() != DatabaseState::Up {
+            return;
+        }
+        match population::follow_closed(self.shared.store.pool(), &self.windows()).await {
+            Ok(0) => {}
+            Ok(added) => tracing::info!(added, "closed cases are to be asked about"),
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "closed cases are not asked about"),
+        }
     }
 
     /// Ends the attempts of a gateway that died, once everything it kept on the disk is in the database.

@@ -10,6 +10,7 @@ use super::interviewing::Interviewing;
 use super::shared::{Drain, Shared};
 use crate::call::{Call, Facts, Standing};
 use crate::clock::{monotonic, wall};
+use crate::flow::Rung;
 use crate::media::MediaSession;
 use crate::sip::{Early, Failure, TrunkAnswer, TrunkCall, Trunks};
 use crate::store::Record;
@@ -140,7 +141,7 @@ impl Attempting {
         call_task::keep(&shared.store, started).await;
         let interview =
             Interview::new(Arc::clone(&self.survey), shared.store.directory(), *subject, *draw, given.iter().cloned());
-        let facts = Facts { call: *attempt, line: LINE.to_owned(), caller: Some(number.clone()) };
+        let facts = Facts { call: *attempt, line: LINE.to_owned(), caller: Some(number.clone()), rung: Rung::Unknown };
         let call = Call::interview(interview, Arc::clone(&shared.voice.book), facts);
         let conversation =
             Conversation::new(Arc::clone(shared), *attempt, call, dialog, media, self.survey.label(), Some(beside));

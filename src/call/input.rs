@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 
 use crate::cases::ProgressAnswer;
 use crate::directory::PostId;
+use crate::flow::Rung;
 use crate::ids::{CallId, CaseNumber, PhoneNumber};
 
 /// What is known of a call when it rings.
@@ -18,6 +19,8 @@ pub struct Facts {
     pub line: String,
     /// The signalled number; `None` where withheld.
     pub caller: Option<PhoneNumber>,
+    /// Whether we rang that number lately.
+    pub rung: Rung,
 }
 
 /// One playback, so that its end can be told from that of an earlier one.

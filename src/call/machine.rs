@@ -74,6 +74,7 @@ impl Call {
             Arc::clone(&profile.directory),
             Arc::clone(&profile.book),
             facts.caller.clone(),
+            facts.rung,
         );
         Self {
             duty: Some(profile.duty),

@@ -149,7 +149,7 @@ fn closure(flow: &Flow, from: StateId, ways: Ways) -> BTreeSet<StateId> {
 
 fn out(flow: &Flow, state: &State, ways: Ways) -> Vec<StateId> {
     let mut out = match &state.step {
-        Step::Say { next }
+        Step::Say { next, .. }
         | Step::Words { next }
         | Step::Place { next }
         | Step::Phone { next }
@@ -193,7 +193,7 @@ fn destination(flow: &Flow, command: Command) -> Option<StateId> {
 fn silent_ring(flow: &Flow, id: StateId) -> bool {
     let mut at = id;
     for _ in 0..flow.states().count() {
-        let Step::Say { next } = flow.state(at).step else { return false };
+        let Step::Say { next, .. } = flow.state(at).step else { return false };
         if next == id {
             return true;
         }

@@ -159,6 +159,17 @@ impl Keys {
     }
 }
 
+/// Whether we rang a caller lately, who may want to know that it was us (N14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rung {
+    /// It cannot be told: the number is withheld, or the database is away.
+    Unknown,
+    /// We did not.
+    Never,
+    /// We did, at last at this moment.
+    At(DateTime<Utc>),
+}
+
 /// The exchange with one caller.
 #[derive(Clone, Debug)]
 pub struct Dialogue {
@@ -183,6 +194,8 @@ pub struct Dialogue {
     advised: bool,
     /// What was told last: a case number or a progress answer.
     told: Vec<PromptId>,
+    /// Whether we rang this caller.
+    rung: Rung,
     /// How the case will be marked that is opened next.
     origin: Origin,
     case: CaseState,
@@ -210,7 +223,13 @@ enum CaseState {
 
 impl Dialogue {
     /// An exchange with a caller whose signalled number is `caller`.
-    pub fn new(flow: Arc<Flow>, directory: Arc<Directory>, book: Arc<PromptBook>, caller: Option<PhoneNumber>) -> Self {
+    pub fn new(
+        flow: Arc<Flow>,
+        directory: Arc<Directory>,
+        book: Arc<PromptBook>,
+        caller: Option<PhoneNumber>,
+        rung: Rung,
+    ) -> Self {
         let at = flow.start;
         Self {
             flow,
@@ -226,6 +245,7 @@ impl Dialogue {
             degraded: false,
             advised: false,
             told: Vec::new(),
+            rung,
             origin: Origin::Dialogue,
             case: CaseState::None,
             turns: 0,

@@ -256,7 +256,10 @@ impl Reader<'_> {
     fn step(&mut self, name: &Name, path: &str, table: &mut StateTable) -> Option<Step> {
         let list = |value: &mut Option<Spanned<Vec<String>>>| prompts(value.take().map_or(vec![], Spanned::into_inner));
         Some(match table.step.get_ref().as_str() {
-            "say" => Step::Say { next: self.required(name, path, "next", table.next.take()) },
+            "say" | "verify" => Step::Say {
+                verify: table.step.get_ref() == "verify",
+                next: self.required(name, path, "next", table.next.take()),
+            },
             "menu" => {
                 let keys = table.keys.take().map_or_else(BTreeMap::new, Spanned::into_inner);
                 Step::Menu {
@@ -283,7 +286,7 @@ impl Reader<'_> {
             "progress" => Step::Progress { next: self.required(name, path, "next", table.next.take()) },
             "end" => Step::End,
             other => {
-                let known = "say, menu, words, place, phone, confirm, person, recording, case, progress, end";
+                let known = "say, verify, menu, words, place, phone, confirm, person, recording, case, progress, end";
                 let message = format!("`{other}` is none of {known}");
                 let at = Spanned::new(table.step.span(), ());
                 self.fault(&at, &format!("{path}.step"), message);
@@ -372,7 +375,7 @@ mod tests {
         faults(
             ("step = \"menu\"", "step = \"menue\""),
             &[
-                "states.main.step: `menue` is none of say, menu, words, place, phone, confirm, person, recording, case, progress, end",
+                "states.main.step: `menue` is none of say, verify, menu, words, place, phone, confirm, person, recording, case, progress, end",
             ],
         );
         faults(

@@ -55,6 +55,8 @@ pub struct State {
 pub enum Step {
     /// Only says something.
     Say {
+        /// Whether it also says if we rang this caller (N14).
+        verify: bool,
         /// Then.
         next: StateId,
     },

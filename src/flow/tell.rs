@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::dialogue::Rung;
 use super::numerals::{self, One};
 use super::prompts::{PromptBook, PromptId};
 use super::slots::Slots;
@@ -59,6 +60,22 @@ pub(super) fn callback(directory: &Directory, wall: DateTime<Utc>) -> Vec<Prompt
     out.extend(numerals::prompts(&numerals::clock(opening.until.time())));
     out.push(say::CALLBACK_TAIL.into());
     out
+}
+
+/// "It was us, at …", or "it was not us"; nothing where that cannot be told.
+pub(super) fn rung(rung: Rung, wall: DateTime<Utc>) -> Vec<PromptId> {
+    match rung {
+        Rung::Unknown => Vec::new(),
+        Rung::Never => vec![say::CHECK_NONE.into()],
+        Rung::At(at) => {
+            let (at, today) = (at.with_timezone(&china()), wall.with_timezone(&china()).date_naive());
+            let mut out: Vec<PromptId> = vec![say::CHECK_OURS.into()];
+            out.extend(numerals::prompts(&numerals::near_date(at.date_naive(), today)));
+            out.extend(numerals::prompts(&numerals::clock(at.time())));
+            out.push(numerals::Piece::Pause.id());
+            out
+        }
+    }
 }
 
 /// The window, as read back; empty where none was chosen by words, or none has a recorded name.

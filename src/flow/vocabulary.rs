@@ -64,7 +64,12 @@ pub(super) const PROGRESS_WRONG: &str = "progress.wrong_check";
 /// "We must stop here for now."
 pub(crate) const GOODBYE_EARLY: &str = "goodbye.early";
 
-const PLAIN: [&str; 30] = [
+/// "It was us; the last time was", day and time.
+pub(super) const CHECK_OURS: &str = "survey.check.ours";
+/// "It was not us; do not believe who says so."
+pub(super) const CHECK_NONE: &str = "survey.check.none";
+
+const PLAIN: [&str; 32] = [
     NUDGE,
     NUDGE_KEY,
     NOT_UNDERSTOOD,
@@ -94,6 +99,8 @@ const PLAIN: [&str; 30] = [
     PROGRESS_UNKNOWN,
     PROGRESS_WRONG,
     GOODBYE_EARLY,
+    CHECK_OURS,
+    CHECK_NONE,
     OWNER_DUTY,
 ];
 

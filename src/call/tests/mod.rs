@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::*;
 use crate::directory::example::district;
 use crate::directory::{Directory, PostId};
-use crate::flow::Flow;
 use crate::flow::example::{HOTLINE, book};
+use crate::flow::{Flow, Rung};
 use crate::ids::{CallId, CaseNumber, PhoneNumber};
 
 mod ending;
@@ -89,8 +89,12 @@ impl World {
     fn in_district(district: Directory, script: &[Do]) -> Self {
         let flow = Arc::new(Flow::parse(HOTLINE).expect("a flow"));
         let profile = Arc::new(LineProfile::new(flow, Arc::new(district), Arc::new(book())).expect("a duty post"));
-        let facts =
-            Facts { call: CallId(Uuid::nil()), line: "hotline".to_owned(), caller: PhoneNumber::parse("13812341234") };
+        let facts = Facts {
+            call: CallId(Uuid::nil()),
+            line: "hotline".to_owned(),
+            caller: PhoneNumber::parse("13812341234"),
+            rung: Rung::Unknown,
+        };
         let start = crate::clock::monotonic(); // Only an origin.
         Self {
             call: Call::new(Arc::clone(&profile), facts),

@@ -391,6 +391,23 @@ fn a_window_that_the_district_lacks_is_no_choice() {
     assert!(world.log[4].starts_with("wrong_key"), "{:?}", world.log);
 }
 
+/// N14: who was rung and doubts it rings back, presses `#`, and hears whether it was us; then a case can be asked about.
+#[test]
+fn the_check_line_says_whether_we_rang() {
+    let check = |rung: Rung, expected: &str| {
+        let mut world = World::new(&[Key('#')]);
+        world.call = Call::new(Arc::clone(&world.profile), Facts { rung, ..world.call.facts.clone() });
+        world.run();
+        let expected = format!("{expected}progress.ask");
+        assert!(world.log.contains(&expected), "{expected} is not in {:?}", world.log);
+    };
+    let at = |text: &str| Rung::At(text.parse().expect("a moment"));
+    check(at("2026-09-28T09:30:00+08:00"), "survey.check.ours today morning hour.9 half pause ");
+    check(at("2026-09-26T15:00:00+08:00"), "survey.check.ours month.9 day.26 afternoon hour.3 pause ");
+    check(Rung::Never, "survey.check.none ");
+    check(Rung::Unknown, "");
+}
+
 #[test]
 fn a_withheld_number_is_asked_for() {
     let mut world = World::new(&[Key('2'), Say("我要办退休"), Say("大营社区"), Keys("8771234#"), Key('1')]);

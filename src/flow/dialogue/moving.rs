@@ -63,8 +63,11 @@ impl Dialogue {
             self.told.clear();
             self.tries = Tries::default();
             let next = match &state.step {
-                Step::Say { next } => {
+                Step::Say { verify, next } => {
                     lead.extend(state.say.iter().cloned());
+                    if *verify {
+                        lead.extend(tell::rung(self.rung, wall));
+                    }
                     Some(*next)
                 }
                 Step::Words { next } => self.slots.has_request().then_some(*next),

@@ -260,6 +260,25 @@ async fn campaigns_pause_resume_and_stop_for_good() {
 }
 
 #[tokio::test]
+async fn a_resident_learns_that_it_was_us() {
+    let pool = TestDatabase::fresh().await.pool;
+    waiting(&pool, 1).await;
+    let asked = async |text: &str, at| {
+        let number = PhoneNumber::parse(text).expect("a number");
+        dialling::last_rung(&pool, &number, at).await.expect("reads")
+    };
+    assert_eq!(asked("13908770000", noon()).await, None);
+    let claimed = claim(&pool, 1, noon()).await.remove(0);
+    for written in ["13908770000", "+8613908770000", "8613908770000", "013908770000"] {
+        assert_eq!(asked(written, noon()).await, Some(noon()), "{written}");
+    }
+    assert_eq!(asked("13908770001", noon()).await, None);
+    assert_eq!(asked("13908770000", noon() + TimeDelta::days(8)).await, None);
+    write(&pool, ended(&claimed, Outcome::TrunkFault, Some(noon()))).await;
+    assert_eq!(asked("13908770000", noon()).await, None, "no telephone rang");
+}
+
+#[tokio::test]
 async fn answers_are_taken_back_within_a_day() {
     let pool = TestDatabase::fresh().await.pool;
     let id = waiting(&pool, 2).await;
