@@ -403,7 +403,7 @@ fn the_check_line_says_whether_we_rang() {
     };
     let at = |text: &str| Rung::At(text.parse().expect("a moment"));
     check(at("2026-09-28T09:30:00+08:00"), "survey.check.ours today morning hour.9 half pause ");
-    check(at("2026-09-26T15:00:00+08:00"), "survey.check.ours month.9 day.26 afternoon hour.3 pause ");
+    check(at("2026-09-26T15:00:00+08:00"), "survey.check.ours month.9 day.26 week.6 afternoon hour.3 pause ");
     check(Rung::Never, "survey.check.none ");
     check(Rung::Unknown, "");
 }
