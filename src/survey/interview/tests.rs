@@ -234,3 +234,24 @@ fn random_events_always_end() {
         assert_eq!(interview.handle(Event::Key('1'), wall).then, Then::HangUp, "seed {seed}: nothing after the end");
     }
 }
+
+/// An interview is over within two minutes at normal speed, with two seconds for each answer.
+#[test]
+fn an_interview_takes_less_than_two_minutes() {
+    let mut interview = interview(UP);
+    let wall = at("2026-09-28T10:00");
+    let mut said = interview.survey().notice.clone();
+    said.extend(interview.handle(Event::Began, wall).say);
+    let script = [key('1'), key('1'), key('4'), key('5'), digits("2"), key('2'), key('2')];
+    for event in &script {
+        said.extend(interview.handle(event.clone(), wall).say);
+    }
+    let seconds = |id: &PromptId| {
+        let path = format!("{}/prompts/zh-CN/{id}.wav", env!("CARGO_MANIFEST_DIR"));
+        let wav = hound::WavReader::open(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        f64::from(wav.duration()) / f64::from(wav.spec().sample_rate)
+    };
+    let spoken: f64 = said.iter().map(seconds).sum();
+    let whole = spoken + 2.0 * script.len() as f64;
+    assert!((60.0..120.0).contains(&whole), "{spoken:.1} s spoken, {whole:.1} s in all");
+}
