@@ -126,6 +126,77 @@ fn call(source: &[i16], packets: u32, conditions: Conditions, seed: u64, phase: 
     Outcome { left: ears.left, figures: leg.figures(), waits, lost }
 }
 
+/// What a leg records of packets, each arriving with the tick whose number it has, and the figures at the end.
+fn recorded(packets: &[(u32, Header, Vec<u8>)], ticks: u32) -> (Vec<i16>, CallQuality) {
+    let peer = SocketAddr::from(([127, 0, 0, 1], 4_000));
+    let opened: Instant = clock::monotonic(); // Only an origin: nothing below reads the clock.
+    let mut ears = Ears::default();
+    let mut leg = Leg::new(opened, NtpTime::default(), 1, 2);
+    let stream = stream(peer);
+    let coder = Coder::new(&stream).expect("a codec");
+    leg.connect(stream, coder, opened);
+    leg.record(1, opened, opened, &mut ears);
+    for tick in 0..ticks {
+        let now = opened + PTIME * tick;
+        for (_, header, payload) in packets.iter().filter(|(at, ..)| *at == tick) {
+            let mut datagram = vec![0; HEADER_LEN];
+            header.write(datagram.first_chunk_mut().expect("room"));
+            datagram.extend(payload);
+            leg.rtp_datagram(&datagram, peer, now, &mut ears);
+        }
+        leg.tick(now, now, &mut ears);
+    }
+    leg.finish(opened + PTIME * ticks, &mut ears);
+    (ears.left, leg.figures())
+}
+
+/// Packets of a loud hum, one a tick from `first` on, from a source whose clock is at `timestamp` then.
+fn hum(first: u32, packets: u32, ssrc: u32, timestamp: u32) -> impl Iterator<Item = (u32, Header, Vec<u8>)> {
+    let samples: [i16; FRAME_SAMPLES] = std::array::from_fn(|n| if n / 32 % 2 == 0 { 6_000 } else { -6_000 });
+    let mut codes = vec![0; FRAME_SAMPLES];
+    g711::encode(Law::A, &samples, &mut codes);
+    (0..packets).map(move |n| {
+        let header = Header {
+            marker: n == 0,
+            payload_type: 8,
+            seq: SeqNo((first + n) as u16),
+            timestamp: Timestamp(timestamp.wrapping_add(n * FRAME_SAMPLES as u32)),
+            ssrc,
+        };
+        (first + n, header, codes.clone())
+    })
+}
+
+/// Level of some frames of a track in dBov.
+fn level(track: &[i16], ticks: std::ops::Range<usize>) -> f32 {
+    super::vad::level(&track[ticks.start * FRAME_SAMPLES..ticks.end * FRAME_SAMPLES])
+}
+
+#[test]
+fn a_described_background_is_heard_in_a_pause() {
+    let noise = Header { marker: false, payload_type: 13, seq: SeqNo(50), timestamp: Timestamp(8_000), ssrc: 7 };
+    let mut packets: Vec<_> = hum(0, 50, 7, 0).collect();
+    packets.push((50, noise, vec![40]));
+    // Its sequence numbers go on behind the noise.
+    packets.extend(hum(51, 50, 7, 100 * 160).map(|(tick, header, payload)| (tick + 49, header, payload)));
+    let (track, figures) = recorded(&packets, 160);
+    let (speech, pause) = (level(&track, 20..45), level(&track, 56..96));
+    assert!((-20.0..-10.0).contains(&speech) && (-42.0..-38.0).contains(&pause), "{speech} and {pause} dBov");
+    assert!(level(&track, 105..145) > -20.0, "the next talkspurt");
+    assert_eq!((figures.concealed_ms, figures.lost), (0, 0));
+}
+
+#[test]
+fn another_source_and_another_time_are_heard_at_once() {
+    for (ssrc, timestamp) in [(8, 0xFFFF_FF00), (7, 5_000_000), (7, 50 * 160 + 16_000)] {
+        let packets: Vec<_> = hum(0, 50, 7, 0).chain(hum(50, 60, ssrc, timestamp)).collect();
+        let (track, figures) = recorded(&packets, 110);
+        let after = level(&track, 56..100);
+        assert!((-20.0..-10.0).contains(&after), "source {ssrc} at {timestamp}: {after} dBov, {figures:?}");
+        assert!(figures.concealed_ms <= 100, "source {ssrc} at {timestamp}: {figures:?}");
+    }
+}
+
 /// A minute of telephone speech: residents with their requests, as they will sound after A-law.
 fn speech() -> Vec<i16> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/calls");

@@ -197,8 +197,11 @@ fn round(value: f32) -> i16 {
 #[cfg(test)]
 mod tests {
     use std::f32::consts::TAU;
+    use std::path::Path;
 
     use super::*;
+    use crate::media::g711::{self, Law};
+    use crate::media::impair::{Conditions, Line, Loss};
 
     fn tone(hz: f32, n: usize) -> i16 {
         (8_000.0 * (TAU * hz * n as f32 / 8_000.0).sin()) as i16
@@ -253,6 +256,83 @@ mod tests {
         };
         let natural = steepest(&heard(120.0, 40, &[]));
         assert!(steepest(&out[18 * CELL..]) <= natural * 3, "{} against {natural}", steepest(&out[18 * CELL..]));
+    }
+
+    /// A resident's request as it sounds after A-law.
+    fn speech() -> Vec<i16> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/calls/request.pension.wav");
+        let reader = hound::WavReader::open(path).expect("a test's sound");
+        let mut samples: Vec<i16> = reader.into_samples().collect::<Result<_, _>>().expect("samples");
+        samples.truncate(samples.len() / FRAME * FRAME);
+        let mut codes = vec![0; samples.len()];
+        g711::encode(Law::A, &samples, &mut codes);
+        g711::decode(Law::A, &codes, &mut samples);
+        samples
+    }
+
+    const FRAME: usize = 2 * CELL;
+
+    /// Log power, in dB over a floor, of the bands of 100 Hz up to 3.4 kHz in a frame under a Hann window.
+    fn spectrum(frame: &[i16]) -> [f64; 34] {
+        std::array::from_fn(|band| {
+            let step = std::f64::consts::TAU * (band + 1) as f64 * 100.0 / 8_000.0;
+            let (mut re, mut im) = (0.0, 0.0);
+            for (n, sample) in frame.iter().enumerate() {
+                let window = (std::f64::consts::PI * n as f64 / frame.len() as f64).sin().powi(2);
+                let value = window * f64::from(*sample);
+                re += value * (step * n as f64).cos();
+                im += value * (step * n as f64).sin();
+            }
+            10.0 * (re * re + im * im + 1e6).log10()
+        })
+    }
+
+    /// Mean log-spectral distance, in dB, of the lost frames and those behind them, where the clean sound is no silence.
+    fn distance(clean: &[i16], heard: &[i16], lost: &[bool]) -> f64 {
+        let (mut sum, mut frames) = (0.0, 0);
+        for (n, (clean, heard)) in clean.chunks_exact(FRAME).zip(heard.chunks_exact(FRAME)).enumerate() {
+            if !(lost[n] || n > 0 && lost[n - 1]) || power(clean) < 1e4 {
+                continue;
+            }
+            let squares = spectrum(clean).iter().zip(spectrum(heard)).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+            sum += (squares / 34.0).sqrt();
+            frames += 1;
+        }
+        sum / f64::from(frames)
+    }
+
+    /// Speech with losses, concealed and filled with zeros: the distance of both from the clean sound.
+    #[track_caller]
+    fn check_speech(loss: Loss, at_most_db: f64, better_by_db: f64) {
+        const SEED: u64 = 711;
+        let clean = speech();
+        let mut line = Line::new(SEED, Conditions { loss, ..Conditions::GOOD });
+        let lost: Vec<bool> =
+            (0..clean.len() / FRAME).map(|_| line.arrivals(std::time::Duration::ZERO)[0].is_none()).collect();
+        let mut concealer = Concealer::default();
+        let (mut concealed, mut empty) = (Vec::new(), clean.clone());
+        for (n, frame) in clean.chunks_exact(CELL).enumerate() {
+            let mut cell: [i16; CELL] = std::array::from_fn(|k| frame[k]);
+            if lost[n / 2] {
+                empty[n * CELL..(n + 1) * CELL].fill(0);
+                concealer.lost(&mut cell);
+            } else {
+                concealer.received(&mut cell);
+            }
+            concealed.extend(cell);
+        }
+        let ours = distance(&clean, &concealed[DELAY..], &lost);
+        let zeros = distance(&clean, &empty, &lost);
+        println!("{loss:?}: log-spectral distance {ours:.2} dB, filled with zeros {zeros:.2} dB");
+        assert!(ours <= at_most_db, "seed {SEED}, {loss:?}: {ours} dB");
+        assert!(zeros - ours >= better_by_db, "seed {SEED}, {loss:?}: {ours} dB, zeros {zeros} dB");
+    }
+
+    #[test]
+    fn lost_speech_is_concealed_better_than_by_silence() {
+        check_speech(Loss::Bernoulli(0.03), 3.8, 2.9);
+        check_speech(Loss::Bernoulli(0.05), 4.0, 2.5);
+        check_speech(Loss::Gilbert { share: 0.05, burst: 2.5 }, 11.3, 0.9);
     }
 
     #[test]
