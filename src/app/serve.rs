@@ -65,12 +65,16 @@ impl Gateway {
         let store = Store::open(store_config).await.context("cannot open the store")?;
         first_directory(&store, &config).await?;
         let speech = start_speech(&config).await?;
-        let engine = Engine::start(MediaConfig {
+        let mut engine = Engine::start(MediaConfig {
             address: config.media.address,
             ports: config.media.ports,
             threads: config.media.threads,
         })
         .context("cannot start the audio engine")?;
+        if config.media.capture_percent > 0 {
+            let folder = config.data_dir.join("captures");
+            engine.capture(folder, config.media.capture_percent).context("cannot capture calls")?;
+        }
 
         let shared = Arc::new(Shared {
             store,

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::units::{NARROWBAND_HZ, PTIME};
 
 /// An audio codec, by its RTP name (RFC 3551 §6, RFC 7587).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Codec {
     /// G.711 µ-law, static payload type 0.
     Pcmu,
@@ -57,7 +59,7 @@ impl Codec {
 }
 
 /// What the peer's `a=fmtp` asks of the Opus that we send (RFC 7587 §6.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OpusWishes {
     /// It makes use of in-band forward error correction.
     pub fec: bool,
@@ -165,7 +167,7 @@ pub struct Srtp {
 }
 
 /// Who sends, seen from us (RFC 8866 §6.7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Direction {
     /// Both.
     SendRecv,
@@ -190,7 +192,7 @@ impl Direction {
 }
 
 /// What offer and answer agreed on for one audio stream (RFC 3264).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stream {
     /// Where the peer wants RTP: the `c=` and `m=` lines of its description.
     pub remote_rtp: SocketAddr,
@@ -214,7 +216,8 @@ pub struct Stream {
     pub direction: Direction,
     /// How the peer wants its Opus.
     pub opus: OpusWishes,
-    /// The keys by which both ways are protected; `None` where they are not.
+    /// The keys by which both ways are protected; `None` where they are not. Never written down.
+    #[serde(skip)]
     pub srtp: Option<Box<Srtp>>,
 }
 

@@ -23,6 +23,7 @@ mod export;
 mod load;
 mod model;
 mod prompts;
+mod replay;
 mod serve;
 mod user;
 
@@ -63,6 +64,8 @@ enum Command {
     Campaign(campaign::Args),
     /// Write calls or cases to standard output as CSV, numbers masked; published figures; verify them
     Export(export::Args),
+    /// Run a captured call again and tell whether the same comes out
+    Replay(replay::Args),
     /// Print completions for a shell
     Completions {
         /// bash, zsh, fish, elvish or powershell
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Load(args) => load::run(args),
         Command::Db(args) => with_runtime(db::run(args)),
         Command::Model(args) => model::run(args),
+        Command::Replay(args) => replay::run(&args),
         Command::Prompts(args) => prompts::run(args),
         Command::User(args) => with_runtime(user::run(args)),
         Command::Campaign(args) => with_runtime(campaign::run(args)),

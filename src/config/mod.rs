@@ -121,6 +121,8 @@ pub struct Media {
     pub address: IpAddr,
     /// Engine threads.
     pub threads: usize,
+    /// Share of the calls whose packets are kept, in percent.
+    pub capture_percent: u32,
 }
 
 /// Where the web view listens.
@@ -318,8 +320,9 @@ fn read_media(section: &Section<'_>, sip: &Sip) -> Media {
         section.missing("address", "SDP needs an address that the trunk can send to");
     }
     let threads = section.integer("threads", 1..=64).unwrap_or(1);
+    let capture_percent = section.integer("capture_percent", 0..=100).unwrap_or(0);
     section.done();
-    Media { ports, address: address.unwrap_or(IpAddr::from([127, 0, 0, 1])), threads }
+    Media { ports, address: address.unwrap_or(IpAddr::from([127, 0, 0, 1])), threads, capture_percent }
 }
 
 fn required(section: &Section<'_>, key: &'static str, message: &str) -> Option<String> {

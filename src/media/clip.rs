@@ -31,6 +31,18 @@ impl Clip {
         }
     }
 
+    /// A-law codes, µ-law codes and the level of each frame in dBov.
+    pub fn parts(&self) -> (&[u8], &[u8], &[f32]) {
+        (&self.pcma, &self.pcmu, &self.levels)
+    }
+
+    /// A clip of what [`Self::parts`] gave; `None` where the parts are not of whole and equally many frames.
+    pub fn from_parts(pcma: Vec<u8>, pcmu: Vec<u8>, levels: Vec<f32>) -> Option<Self> {
+        let len = levels.len().checked_mul(FRAME_SAMPLES)?;
+        let fit = pcma.len() == len && pcmu.len() == len;
+        fit.then(|| Self { pcma: pcma.into(), pcmu: pcmu.into(), levels: levels.into() })
+    }
+
     /// Number of 20 ms frames.
     pub fn frames(&self) -> usize {
         self.levels.len()

@@ -1,6 +1,7 @@
 //! The engine: threads, their pumps and the recorder; opens sessions.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use rtrb::RingBuffer;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::capture::{CapturedLeg, Captures, Identity};
 use super::disk::{Disk, LocalDisk};
 use super::ear::Ear;
 use super::error::MediaError;
@@ -63,6 +65,7 @@ pub struct Engine {
     lanes: Vec<Arc<Lane>>,
     next_serial: AtomicU64,
     undelivered: Arc<AtomicU64>,
+    captures: Option<Captures>,
     starts: Option<Starts>,
     disk: LocalDisk,
     recorder: Arc<RecorderStats>,
@@ -93,6 +96,7 @@ impl Engine {
             lanes: Vec::new(),
             next_serial: AtomicU64::new(1),
             undelivered: Arc::default(),
+            captures: None,
             starts: None,
             disk: LocalDisk::default(),
             recorder: Arc::default(),
@@ -114,6 +118,16 @@ impl Engine {
         let hashing = spawn("media-hash", LAST, move || recorder::hash_all(&finishing))?;
         engine.recorder_threads.push(hashing);
         Ok(engine)
+    }
+
+    /// Captures `percent` of the calls that open from here on into files under `folder`; see [`super::capture`].
+    ///
+    /// # Errors
+    /// When the folder cannot be made or the system has no threads left.
+    pub fn capture(&mut self, folder: PathBuf, percent: u32) -> Result<(), MediaError> {
+        let captures = Captures::start(folder, percent);
+        self.captures = Some(captures.map_err(|source| MediaError::Start { step: "captures", source })?);
+        Ok(())
     }
 
     /// Opens a session on the thread with the fewest. `call` names it in the log.
@@ -142,7 +156,11 @@ impl Engine {
         });
         let Some(slot) = lock(&lane.registry).insert(Arc::clone(&shared)) else { return Err(most) };
         let unix = Duration::from_micros(u64::try_from(clock::wall().timestamp_micros()).unwrap_or(0));
-        let leg = Leg::new(clock::monotonic(), NtpTime::from_unix(unix), rand::random(), rand::random());
+        let (opened, ntp) = (clock::monotonic(), NtpTime::from_unix(unix));
+        let identity = Identity { ntp: ntp.0, ssrc: rand::random(), random: rand::random(), local };
+        let leg = Leg::new(opened, ntp, identity.ssrc, identity.random);
+        let tap = self.captures.as_ref().and_then(|captures| captures.tap(call, identity, opened, unix));
+        let leg = CapturedLeg::new(leg, tap);
         let carried = Call { slot, ports, leg, shared: Arc::clone(&shared), place: None, played: false };
         lane.load.fetch_add(1, Ordering::Relaxed);
         if let Err(error) = lane.order(slot, serial, Order::Open(Box::new(carried))) {

@@ -15,6 +15,7 @@
 //! a recording's or a listener's audio, never the call; nobody but the negotiated peer reaches recording or recogniser.
 
 pub mod bridge;
+pub mod capture;
 pub mod clip;
 pub mod codec;
 pub mod comfort;

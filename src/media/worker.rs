@@ -17,11 +17,12 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 
+use super::capture::CapturedLeg;
 use super::clip::Clip;
 use super::codec::Coder;
 use super::event::{MediaEvent, PlayId};
 use super::junction::Plug;
-use super::leg::{Leg, Outlet};
+use super::leg::Outlet;
 use super::player::Finished;
 use super::ports::PortPair;
 use super::shared::{Lane, SessionShared};
@@ -54,7 +55,7 @@ pub struct Call {
     /// Its sockets.
     pub ports: PortPair,
     /// Its audio.
-    pub leg: Leg,
+    pub leg: CapturedLeg,
     /// What its session and the thread share.
     pub shared: Arc<SessionShared>,
     /// Its place on the wheel, once it has one.
@@ -268,18 +269,10 @@ impl Worker {
                         self.wheel.remove(*place, command.slot);
                         *place = self.wheel.insert_soon(command.slot, PROMPT_STEPS);
                     }
-                    if let Some(before) = leg.sender().player.play(id, clips) {
-                        outlet.finished(before);
-                    }
+                    leg.play(id, clips, &mut outlet);
                 }
-                Order::Stop => {
-                    if let Some(finished) = leg.sender().player.stop() {
-                        outlet.finished(finished);
-                    }
-                }
-                Order::Digit(key, duration) => {
-                    outlet.post.tally.refused_digits += u64::from(!leg.sender().digits.send(key, duration));
-                }
+                Order::Stop => leg.stop(&mut outlet),
+                Order::Digit(key, held) => outlet.post.tally.refused_digits += u64::from(!leg.digit(key, held)),
                 Order::Record(recording, origin, blocks) => {
                     outlet.post.pool.extend(blocks);
                     leg.record(recording, origin, now, &mut outlet);
