@@ -49,6 +49,8 @@ pub struct Phone {
     pub authorities: Option<PathBuf>,
     /// What we offer to speak, best first; empty for all that we can.
     pub codecs: Vec<Codec>,
+    /// Whether the audio is protected by SRTP.
+    pub srtp: bool,
     /// What to do how long after the answer.
     pub steps: Vec<(Duration, Step)>,
     /// What somebody decides while the call lasts.
@@ -112,6 +114,7 @@ impl Phone {
         let call = OutgoingCall {
             credentials: self.credentials.as_ref().map(|(user, password)| Arc::new(Login::new(None, user, password))),
             codecs: self.codecs.clone(),
+            srtp: self.srtp,
             ring_timeout: RING_LIMIT,
             ..OutgoingCall::new(&self.uri, &self.from, media.local_rtp())
         };
@@ -256,6 +259,7 @@ impl OnHook {
             credentials: None,
             authorities: None,
             codecs: Vec::new(),
+            srtp: false,
             steps: Vec::new(),
             live: Some(live),
             record: None,

@@ -196,6 +196,7 @@ fn sip_config(config: &Config) -> SipConfig {
             certificate: tls.certificate.clone(),
             key: tls.key.clone(),
         }),
+        srtp_without_tls: sip.srtp_without_tls,
         tls_authorities: sip.tls.as_ref().and_then(|tls| tls.authorities.clone()),
         trusted: sip.trusted.clone(),
         auth: sip.auth.as_ref().map(|auth| sip::DigestCredentials {
@@ -230,6 +231,7 @@ fn trunk_config(trunk: &config::Trunk) -> sip::TrunkConfig {
         login,
         caller_id: trunk.caller_id.clone(),
         assert_identity: trunk.assert_identity,
+        srtp: trunk.srtp,
         channels: trunk.channels,
         calls_per_second: f64::from(trunk.cps),
         calls_per_hour: trunk.calls_per_hour,

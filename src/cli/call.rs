@@ -48,6 +48,9 @@ pub(super) struct Args {
     /// Offer these codecs only, best first: pcma, pcmu, g722, opus
     #[arg(long, value_name = "CODEC,...", value_delimiter = ',', value_parser = codec)]
     codec: Vec<Codec>,
+    /// Protect the audio by SRTP; the keys go with the INVITE, so ring by transport=tls where others listen
+    #[arg(long)]
+    srtp: bool,
     /// Print one JSON object instead of lines
     #[arg(long)]
     json: bool,
@@ -92,6 +95,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         credentials: credentials.map(|(user, password)| (user.to_owned(), password.to_owned())),
         authorities: args.tls_authorities,
         codecs: args.codec,
+        srtp: args.srtp,
         steps,
         live: None,
         record: args.record,

@@ -149,6 +149,7 @@ async fn ring(gateway: &Gateway, request: &Path, number: &str) -> anyhow::Result
         credentials: None,
         authorities: None,
         codecs: Vec::new(),
+        srtp: false,
         steps: Vec::new(),
         live: Some(live),
         record: None,

@@ -62,6 +62,7 @@ impl Resident {
             realm: None,
             caller_id: config.lines[0].numbers[0].clone(),
             assert_identity: false,
+            srtp: false,
             channels: 1,
             cps: 1,
             calls_per_hour: 10,

@@ -57,6 +57,8 @@ pub struct Sip {
     pub tcp: Option<SocketAddr>,
     /// TLS socket, where wanted.
     pub tls: Option<Tls>,
+    /// Whether SRTP keys are taken over UDP and TCP as well.
+    pub srtp_without_tls: bool,
     /// Networks that get an answer at all.
     pub trusted: Vec<Network>,
     /// Digest credentials that an INVITE must prove, where wanted.
@@ -258,8 +260,20 @@ fn read_sip(section: &Section<'_>) -> Sip {
     if trusted.is_empty() {
         section.missing("trusted", "without a trusted network nobody gets an answer");
     }
+    let srtp_without_tls = section.boolean("srtp_without_tls").unwrap_or(false);
     section.done();
-    Sip { udp, tcp, tls, trusted, auth, max_calls, max_calls_per_source, max_calls_per_second, session_expires }
+    Sip {
+        udp,
+        tcp,
+        tls,
+        srtp_without_tls,
+        trusted,
+        auth,
+        max_calls,
+        max_calls_per_source,
+        max_calls_per_second,
+        session_expires,
+    }
 }
 
 fn read_tls(section: &Section<'_>) -> Option<Tls> {

@@ -27,6 +27,8 @@ pub struct Trunk {
     pub caller_id: String,
     /// Whether that number is asserted as well (RFC 3325).
     pub assert_identity: bool,
+    /// Whether audio is protected by SRTP, and not had in the clear.
+    pub srtp: bool,
     /// Most calls at once.
     pub channels: usize,
     /// Most new calls a second.
@@ -119,6 +121,10 @@ fn read_trunk(section: &Section<'_>) -> Option<Trunk> {
         section
             .missing(if username.is_some() { "password" } else { "username" }, "the one is nothing without the other");
     }
+    let srtp = section.boolean("srtp").unwrap_or(false);
+    if srtp && transport != Transport::Tls {
+        section.reject("srtp", "needs transport = \"tls\": otherwise everybody can read the keys");
+    }
     let assert_identity = section.boolean("assert_identity").unwrap_or(false);
     let channels = section.integer("channels", 1..=10_000).unwrap_or(10);
     let cps = section.integer("cps", 1..=1_000).unwrap_or(2);
@@ -135,6 +141,7 @@ fn read_trunk(section: &Section<'_>) -> Option<Trunk> {
         realm,
         caller_id: caller_id.filter(|_| is_number)?,
         assert_identity,
+        srtp,
         channels,
         cps,
         calls_per_hour,

@@ -126,8 +126,10 @@ impl Leg {
         let mut srtp = None;
         let latch = match self.link.take() {
             Some(before) => {
-                // Under the same keys indices go on: none may be used twice.
-                srtp = before.srtp.filter(|_| before.stream.srtp == stream.srtp);
+                srtp = before.srtp;
+                if let (Some(srtp), Some(keys)) = (&mut srtp, &stream.srtp) {
+                    srtp.agree(keys);
+                }
                 if !before.stream.direction.receives() {
                     self.receiver.resumed();
                 }
@@ -135,7 +137,7 @@ impl Leg {
             }
             None => Latch::new(stream.remote_rtp, now),
         };
-        let srtp = srtp.or_else(|| stream.srtp.as_deref().map(|keys| Box::new(srtp::Session::new(keys))));
+        let srtp = stream.srtp.as_deref().map(|keys| srtp.unwrap_or_else(|| Box::new(srtp::Session::new(keys))));
         self.link = Some(Link { stream, srtp, latch, since: now });
         self.last_valid = now;
         self.silent_reported = now;

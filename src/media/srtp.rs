@@ -37,6 +37,7 @@ pub enum SrtpError {
 
 /// Both directions of one call.
 pub struct Session {
+    keys: Srtp,
     ours: Transform,
     theirs: Transform,
     /// The packet sent last.
@@ -51,12 +52,25 @@ impl Session {
     /// A session at the beginning of its keys.
     pub fn new(srtp: &Srtp) -> Self {
         Self {
+            keys: srtp.clone(),
             ours: Transform::new(srtp.suite, &srtp.ours),
             theirs: Transform::new(srtp.suite, &srtp.theirs),
             sent: None,
             reports: 0,
             rtp: Sources::default(),
             rtcp: Sources::default(),
+        }
+    }
+
+    /// Goes on under keys of a later agreement. A key of ours that stays goes on with its indices: none may be used twice.
+    pub fn agree(&mut self, srtp: &Srtp) {
+        let fresh = Self::new(srtp);
+        let before = std::mem::replace(self, fresh);
+        if before.keys.suite == srtp.suite && before.keys.ours == srtp.ours {
+            (self.sent, self.reports) = (before.sent, before.reports);
+        }
+        if before.keys.suite == srtp.suite && before.keys.theirs == srtp.theirs {
+            (self.rtp, self.rtcp) = (before.rtp, before.rtcp);
         }
     }
 
@@ -288,6 +302,29 @@ mod tests {
             assert_eq!(taken, packets.len(), "seed {seed}");
             assert_eq!(opened(&mut them, &packets[0]), Err(SrtpError::Replayed), "seed {seed}: older than the window");
         }
+    }
+
+    #[test]
+    fn indices_go_on_under_a_key_that_stays() {
+        let suite = SrtpSuite::AesCm128HmacSha1_80;
+        let key = |octet| MasterKey::new(suite, &[octet; 30]).expect("its length");
+        let keys = |ours, theirs| Srtp { suite, ours: key(ours), theirs: key(theirs) };
+        let (mut us, mut them) = (Session::new(&keys(1, 2)), Session::new(&keys(2, 1)));
+        let first = protected(&mut us, &packet(7, 65_535));
+        let second = protected(&mut us, &packet(7, 0));
+        for hidden in [&first, &second] {
+            assert!(opened(&mut them, hidden).is_ok());
+        }
+        us.agree(&keys(1, 3)); // Only the peer's key is new.
+        them.agree(&keys(3, 1));
+        assert_eq!(opened(&mut them, &second), Err(SrtpError::Replayed));
+        let third = protected(&mut us, &packet(7, 1));
+        assert_eq!(opened(&mut them, &third), Ok(packet(7, 1)), "the rollover counter went on");
+        us.agree(&keys(4, 3));
+        them.agree(&keys(3, 4));
+        assert_eq!(opened(&mut them, &third), Err(SrtpError::Tag));
+        let fourth = protected(&mut us, &packet(7, 2));
+        assert_eq!(opened(&mut them, &fourth), Ok(packet(7, 2)));
     }
 
     #[test]

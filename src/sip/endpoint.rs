@@ -26,6 +26,7 @@ use super::incoming::{self, IncomingCall};
 use super::rate::CallRate;
 use super::registry::Registry;
 use super::reply::Reply;
+use super::sdp::Protection;
 use super::session_timer::{Limits, MIN_SE};
 use super::tls::{self, TlsConfig};
 use super::trunk::{TrunkConfig, Trunks};
@@ -53,6 +54,9 @@ pub struct SipConfig {
     pub tls: Option<TlsConfig>,
     /// A PEM file with the authorities that vouch for hosts we call by TLS; `None` for those that browsers trust.
     pub tls_authorities: Option<PathBuf>,
+    /// Whether SRTP keys are taken, and ours told, over connections other than TLS too: where the network is nobody
+    /// else's.
+    pub srtp_without_tls: bool,
     /// Networks that are answered; all others get nothing.
     pub trusted: Vec<Network>,
     /// When set, INVITEs are challenged.
@@ -81,6 +85,7 @@ impl Default for SipConfig {
             tcp: None,
             tls: None,
             tls_authorities: None,
+            srtp_without_tls: false,
             trusted: ["127.0.0.0/8", "::1"].iter().filter_map(|network| network.parse().ok()).collect(),
             auth: None,
             max_calls: 1000,
@@ -124,6 +129,7 @@ pub(super) struct Core {
     pub(super) tcp: Option<SocketAddr>,
     pub(super) tls: Option<SocketAddr>,
     pub(super) connector: TlsConnector,
+    pub(super) srtp_without_tls: bool,
     pub(super) session_limits: Limits,
     pub(super) user_agent: String,
     incoming: mpsc::Sender<IncomingCall>,
@@ -183,6 +189,7 @@ pub async fn start(config: SipConfig) -> Result<(Endpoint, mpsc::Receiver<Incomi
         tcp: bound(&listener),
         tls: bound(&tls_listener),
         connector,
+        srtp_without_tls: config.srtp_without_tls,
         session_limits: Limits {
             wanted: config.session_expires.max(config.min_session_expires),
             min: config.min_session_expires,
@@ -309,6 +316,12 @@ async fn listen_udp(
 }
 
 impl Core {
+    /// Whether audio may be protected by keys that are told over `connection`.
+    pub(super) fn protection(&self, connection: &SipConnection) -> Protection {
+        let is_private = self.srtp_without_tls || connection.transport() == Transport::Tls;
+        if is_private { Protection::Allowed } else { Protection::Never }
+    }
+
     /// The port that a new connection to us would come to, for the transport of `connection`.
     pub(super) fn bound(&self, connection: &SipConnection) -> Option<SocketAddr> {
         match connection.transport() {

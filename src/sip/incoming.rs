@@ -197,7 +197,9 @@ impl Early {
         let offer = wire::offer(request);
         if let Some(offer) = &offer {
             // A trial: whether there is anything to talk in should be known before anybody's telephone rings.
-            let trial = Negotiation::new(0, state.contact, default_codecs()).answer(offer);
+            let trial = Negotiation::new(0, state.contact, default_codecs())
+                .protected(core.protection(&state.connection))
+                .answer(offer);
             if let Err(error) = trial {
                 tracing::debug!(call_id = state.call_id, %error, "call refused");
                 return Err(Reply::from(&error));
@@ -360,7 +362,8 @@ impl Early {
 
     /// Our description: the answer to the peer's offer, or an offer where it left that to us.
     fn agree(&self, local_rtp: SocketAddr) -> Result<(Negotiation, String, Option<Stream>), SipError> {
-        let mut negotiation = Negotiation::new(rand::random(), local_rtp, default_codecs());
+        let mut negotiation = Negotiation::new(rand::random(), local_rtp, default_codecs())
+            .protected(self.core.protection(&self.state.connection));
         match &self.offer {
             Some(offer) => negotiation.answer(offer).map(|(sdp, stream)| (negotiation, sdp, Some(stream))),
             None => {

@@ -20,7 +20,7 @@ use super::dialog::Dialog;
 use super::endpoint::{Core, MAILBOX, default_codecs};
 use super::leg::{Leg, Setup};
 use super::login::{Login, is_stale};
-use super::sdp::Negotiation;
+use super::sdp::{Negotiation, Protection};
 use super::session_timer::SessionTimer;
 use super::state::{DialogState, transport};
 use super::wire;
@@ -47,6 +47,8 @@ pub struct OutgoingCall {
     pub local_rtp: SocketAddr,
     /// Codecs to offer, best first; empty for all.
     pub codecs: Vec<Codec>,
+    /// Whether audio is to be protected by SRTP; then it is not had in the clear. The keys go with the INVITE.
+    pub srtp: bool,
     /// How long it may ring.
     pub ring_timeout: Duration,
     /// Learns what happens before the answer; what it has no room for is lost.
@@ -73,6 +75,7 @@ impl OutgoingCall {
             credentials: None,
             local_rtp,
             codecs: Vec::new(),
+            srtp: false,
             ring_timeout: RING,
             early: None,
         }
@@ -110,7 +113,8 @@ async fn place(
     let transport = transport(&uri).ok_or_else(unusable)?;
     let caller = Arc::new(Caller::reach(core, &call, transport, flow).await?);
     let codecs = if call.codecs.is_empty() { default_codecs() } else { call.codecs.clone() };
-    let mut negotiation = Negotiation::new(rand::random(), call.local_rtp, codecs);
+    let protection = if call.srtp { Protection::Required } else { Protection::Never };
+    let mut negotiation = Negotiation::new(rand::random(), call.local_rtp, codecs).protected(protection);
     let sdp = negotiation.offer();
     let (sender, mailbox) = mpsc::channel(MAILBOX);
     core.door.registry.insert(&caller.call_id, &caller.local_tag, sender, None);

@@ -74,9 +74,11 @@ impl Reply {
 impl From<&SdpError> for Reply {
     fn from(error: &SdpError) -> Self {
         match error {
-            SdpError::NoAddress | SdpError::NoAudio | SdpError::NoCommonCodec { .. } | SdpError::Mismatch => {
-                Self::new(488)
-            }
+            SdpError::NoAddress
+            | SdpError::NoAudio
+            | SdpError::NoKey
+            | SdpError::NoCommonCodec { .. }
+            | SdpError::Mismatch => Self::new(488),
             SdpError::NotText
             | SdpError::Line { .. }
             | SdpError::Missing(_)

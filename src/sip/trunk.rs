@@ -48,6 +48,8 @@ pub struct TrunkConfig {
     pub caller_id: String,
     /// Whether that number goes into P-Asserted-Identity as well (RFC 3325): for a trunk that takes our word for it.
     pub assert_identity: bool,
+    /// Whether audio is to be protected by SRTP.
+    pub srtp: bool,
     /// Most calls at once.
     pub channels: usize,
     /// Most new calls a second.
@@ -281,6 +283,7 @@ impl Trunk {
             credentials: config.login.as_ref().map(|(_, login)| Arc::clone(login)),
             local_rtp: call.local_rtp,
             codecs: Vec::new(),
+            srtp: config.srtp,
             ring_timeout: call.ring_timeout,
             early: call.early.clone(),
         }
@@ -328,6 +331,7 @@ mod tests {
                 login: None,
                 caller_id: "12345".into(),
                 assert_identity: false,
+                srtp: false,
                 channels: 1,
                 calls_per_second: 1.0,
                 calls_per_hour: 1,

@@ -90,6 +90,7 @@ fn talk(gateway: &mut Gateway, recording: &std::path::Path) -> Talk {
         credentials: None,
         authorities: None,
         codecs: Vec::new(),
+        srtp: false,
         steps: Vec::new(),
         live: Some(live),
         record: Some(recording.to_owned()),

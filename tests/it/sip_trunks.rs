@@ -27,6 +27,7 @@ impl Far {
             login: None,
             caller_id: "12345".into(),
             assert_identity: true,
+            srtp: false,
             channels: 2,
             calls_per_second: 100.0,
             calls_per_hour: 100,

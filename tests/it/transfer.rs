@@ -57,6 +57,7 @@ fn caller(to: SocketAddr, record: PathBuf, stay: Duration) -> JoinHandle<Talk> {
         credentials: None,
         authorities: None,
         codecs: Vec::new(),
+        srtp: false,
         steps: vec![(Duration::ZERO, Step::Speak(Arc::new(tone(CALLER_HZ, 20_000))))],
         live: None,
         record: Some(record),

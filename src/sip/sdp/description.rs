@@ -3,10 +3,13 @@
 use std::net::IpAddr;
 
 use super::SdpError;
+use super::crypto::Crypto;
 use crate::call::stream::Direction;
 
 /// Most media lines looked at.
 const MAX_MEDIA: usize = 16;
+/// Most SRTP keys of one media line.
+const MAX_CRYPTOS: usize = 16;
 /// Most formats of one media line; a payload type has 128 values.
 const MAX_FORMATS: usize = 128;
 
@@ -36,6 +39,8 @@ pub(super) struct Media {
     pub(super) rtpmaps: Vec<(u8, String)>,
     /// `a=fmtp`: payload type and parameters.
     pub(super) fmtps: Vec<(u8, String)>,
+    /// `a=crypto` of suites that we know.
+    pub(super) cryptos: Vec<Crypto>,
     /// `a=ptime` in milliseconds.
     pub(super) ptime_ms: Option<u32>,
     /// `a=maxptime` in milliseconds.
@@ -163,6 +168,7 @@ fn parse_media(value: &str, line: usize) -> Result<Media, SdpError> {
         address: None,
         rtpmaps: Vec::new(),
         fmtps: Vec::new(),
+        cryptos: Vec::new(),
         ptime_ms: None,
         maxptime_ms: None,
         rtcp: None,
@@ -188,6 +194,7 @@ fn parse_attribute(value: &str, media: &mut Media, direction: &mut Option<Direct
     match name {
         "rtpmap" if media.rtpmaps.len() < MAX_FORMATS => media.rtpmaps.extend(parse_of_format(rest)),
         "fmtp" if media.fmtps.len() < MAX_FORMATS => media.fmtps.extend(parse_of_format(rest)),
+        "crypto" if media.cryptos.len() < MAX_CRYPTOS => media.cryptos.extend(Crypto::parse(rest)),
         "ptime" => media.ptime_ms = rest.trim().parse().ok(),
         "maxptime" => media.maxptime_ms = rest.trim().parse().ok(),
         "rtcp" => {

@@ -3,10 +3,11 @@
 //! Invariants: nothing is allocated by a number that a peer sent; every media line of an offer is answered, in order;
 //! the peer's payload types are kept; the version in `o=` grows when and only when the description changes.
 
+mod crypto;
 mod description;
 mod negotiation;
 
-pub(super) use negotiation::Negotiation;
+pub(super) use negotiation::{Negotiation, Protection};
 
 /// Why a session description cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,8 +37,11 @@ pub enum SdpError {
     #[error("the session description has too many entries")]
     TooMany,
     /// No audio line that we can take.
-    #[error("the session description offers no audio over RTP/AVP")]
+    #[error("the session description offers no audio over RTP/AVP, or over RTP/SAVP where keys are safe")]
     NoAudio,
+    /// Protected audio without a usable key.
+    #[error("the session description has no SRTP key that we can use")]
+    NoKey,
     /// No codec that both sides speak.
     #[error("no codec in common: peer offered {offered:?}")]
     NoCommonCodec {

@@ -6,8 +6,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::SdpError;
+use super::crypto::Crypto;
 use super::description::{Description, Media};
-use crate::call::stream::{Codec, Direction, OpusWishes, Stream};
+use crate::call::stream::{Codec, Direction, OpusWishes, Srtp, SrtpSuite, Stream};
 use crate::units::{NARROWBAND_HZ, PTIME, millis};
 
 /// What we ask of the peer's Opus (RFC 7587 §6.1): we hear 8 kHz, and use forward error correction.
@@ -16,6 +17,22 @@ const OPUS_PARAMETERS: &str = "maxplaybackrate=8000;sprop-maxcapturerate=8000;ma
 const PTIMES_MS: RangeInclusive<u32> = 10..=60;
 /// Dynamic payload types (RFC 3551 §6).
 const DYNAMIC: RangeInclusive<u8> = 96..=127;
+
+/// The transport of audio in the clear (RFC 3551).
+const CLEAR: &str = "RTP/AVP";
+/// The transport of audio protected by SRTP (RFC 3711 §1).
+const PROTECTED: &str = "RTP/SAVP";
+
+/// Whether a call's audio may be protected by SRTP, with keys in the description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protection {
+    /// No: others could read the keys.
+    Never,
+    /// Where the peer offers it.
+    Allowed,
+    /// Always.
+    Required,
+}
 
 /// Our side of a call's offers and answers.
 #[derive(Clone, Debug)]
@@ -27,6 +44,9 @@ pub(crate) struct Negotiation {
     codecs: Vec<Codec>,
     /// What we want: `SendRecv`, unless we hold the peer.
     wanted: Direction,
+    protection: Protection,
+    /// Our SRTP keys, as we last offered them or used them to answer; empty where the audio is in the clear.
+    keys: Vec<Crypto>,
     numbers: Numbers,
     /// Media lines agreed on so far: an offer keeps their number and order (RFC 3264 §8).
     lines: Vec<Line>,
@@ -67,10 +87,21 @@ impl Negotiation {
             local_rtp,
             codecs,
             wanted: Direction::SendRecv,
+            protection: Protection::Never,
+            keys: Vec::new(),
             numbers: Numbers { opus: Codec::Opus.payload_type(), event: 101, opus_event: 110 },
             lines: vec![Line::Audio],
             sent: None,
         }
+    }
+
+    /// The same, with audio protected as `protection` says.
+    pub(crate) fn protected(mut self, protection: Protection) -> Self {
+        self.protection = protection;
+        if protection == Protection::Required {
+            self.keys = (1..).zip(SrtpSuite::ALL).filter_map(|(tag, suite)| Crypto::fresh(tag, suite)).collect();
+        }
+        self
     }
 
     /// What we want from now on: `SendOnly` holds the peer.
@@ -86,8 +117,9 @@ impl Negotiation {
     /// Our answer to `offer`, and what it agrees on.
     pub(crate) fn answer(&mut self, offer: &[u8]) -> Result<(String, Stream), SdpError> {
         let offer = Description::parse(offer)?;
-        let (at, choice) = choose(&offer, &self.codecs)?;
+        let (at, choice) = choose(&offer, &self.codecs, self.protection)?;
         let media = &offer.media[at];
+        let srtp = self.answer_key(media)?;
         let direction = answer_direction(offered_direction(media), self.wanted);
         let stream = Stream {
             remote_rtp: choice.rtp,
@@ -101,12 +133,12 @@ impl Negotiation {
             ptime: choice.ptime,
             direction,
             opus: choice.opus,
-            srtp: None,
+            srtp: srtp.map(Box::new),
         };
         self.numbers.learn(&choice);
         self.lines = offer.media.iter().enumerate().map(|(i, media)| Line::of(media, i == at)).collect();
         let codecs = [(choice.payload_type, choice.codec)];
-        let audio = audio_line(self.local_rtp, &codecs, choice.event.as_slice(), choice.ptime, direction);
+        let audio = audio_line(self.local_rtp, &codecs, choice.event.as_slice(), &self.keys, choice.ptime, direction);
         Ok((self.print(&audio), stream))
     }
 
@@ -117,7 +149,7 @@ impl Negotiation {
         if self.codecs.contains(&Codec::Opus) {
             events.push(Event { number: self.numbers.opus_event, hz: Codec::Opus.clock_hz() });
         }
-        let audio = audio_line(self.local_rtp, &codecs, &events, PTIME, self.wanted);
+        let audio = audio_line(self.local_rtp, &codecs, &events, &self.keys, PTIME, self.wanted);
         self.print(&audio)
     }
 
@@ -132,6 +164,7 @@ impl Negotiation {
         if media.port == 0 {
             return Err(SdpError::NoAudio);
         }
+        let srtp = self.accepted_key(media)?;
         let choice = choose_in(media, &self.codecs)?;
         Ok(Stream {
             remote_rtp: choice.rtp,
@@ -145,8 +178,39 @@ impl Negotiation {
             ptime: choice.ptime,
             direction: answer_direction(offered_direction(media), self.wanted),
             opus: choice.opus,
-            srtp: None,
+            srtp: srtp.map(Box::new),
         })
+    }
+
+    /// What protects the audio line that we answer, and our key in `keys`: the one that was used before with that suite.
+    fn answer_key(&mut self, media: &Media) -> Result<Option<Srtp>, SdpError> {
+        if media.proto == CLEAR {
+            self.keys.clear();
+            return Ok(None);
+        }
+        let theirs = media.cryptos.first().ok_or(SdpError::NoKey)?;
+        let kept = self.keys.iter().find(|key| key.suite == theirs.suite).map(|key| key.key.clone());
+        let key =
+            kept.or_else(|| Crypto::fresh(theirs.tag, theirs.suite).map(|fresh| fresh.key)).ok_or(SdpError::NoKey)?;
+        self.keys = vec![Crypto { tag: theirs.tag, suite: theirs.suite, key: key.clone() }];
+        Ok(Some(Srtp { suite: theirs.suite, ours: key, theirs: theirs.key.clone() }))
+    }
+
+    /// What protects the audio line by the peer's answer (RFC 4568 §5.1.3): one of our lines, by its tag.
+    fn accepted_key(&mut self, media: &Media) -> Result<Option<Srtp>, SdpError> {
+        if media.proto != transport(&self.keys) {
+            return Err(SdpError::Mismatch);
+        }
+        if self.keys.is_empty() {
+            return Ok(None);
+        }
+        let matching = |theirs: &Crypto| {
+            let ours = self.keys.iter().find(|key| key.tag == theirs.tag && key.suite == theirs.suite)?;
+            Some(Srtp { suite: ours.suite, ours: ours.key.clone(), theirs: theirs.key.clone() })
+        };
+        let srtp = media.cryptos.first().and_then(matching).ok_or(SdpError::NoKey)?;
+        self.keys.retain(|key| key.suite == srtp.suite);
+        Ok(Some(srtp))
     }
 
     fn print(&mut self, audio: &str) -> String {
@@ -177,6 +241,11 @@ impl Line {
         }
         Self::Refused { kind: media.kind.clone(), proto: media.proto.clone(), formats: media.formats.join(" ") }
     }
+}
+
+/// The transport of audio under these keys.
+fn transport(keys: &[Crypto]) -> &'static str {
+    if keys.is_empty() { CLEAR } else { PROTECTED }
 }
 
 /// What we take from the peer's audio line.
@@ -235,10 +304,19 @@ impl Numbers {
 }
 
 /// The first audio line that we can take, and what we take of it.
-fn choose(offer: &Description, codecs: &[Codec]) -> Result<(usize, Choice), SdpError> {
+fn choose(offer: &Description, codecs: &[Codec], protection: Protection) -> Result<(usize, Choice), SdpError> {
     let mut fault = SdpError::NoAudio;
     for (at, media) in offer.media.iter().enumerate() {
-        if media.kind != "audio" || media.port == 0 || media.proto != "RTP/AVP" {
+        let fits = match protection {
+            Protection::Never => media.proto == CLEAR,
+            Protection::Allowed => media.proto == CLEAR || media.proto == PROTECTED,
+            Protection::Required => media.proto == PROTECTED,
+        };
+        if media.kind != "audio" || media.port == 0 || !fits {
+            continue;
+        }
+        if media.proto == PROTECTED && media.cryptos.is_empty() {
+            fault = SdpError::NoKey;
             continue;
         }
         match choose_in(media, codecs) {
@@ -345,10 +423,11 @@ fn audio_line(
     local: SocketAddr,
     codecs: &[(u8, Codec)],
     events: &[Event],
+    keys: &[Crypto],
     ptime: Duration,
     direction: Direction,
 ) -> String {
-    let mut line = format!("m=audio {} RTP/AVP", local.port());
+    let mut line = format!("m=audio {} {}", local.port(), transport(keys));
     let mut maps = String::new();
     for (number, codec) in codecs {
         let _ = write!(line, " {number}");
@@ -361,6 +440,9 @@ fn audio_line(
     for Event { number, hz } in events {
         let _ = write!(line, " {number}");
         let _ = write!(maps, "a=rtpmap:{number} telephone-event/{hz}\r\na=fmtp:{number} 0-15\r\n");
+    }
+    for key in keys {
+        let _ = write!(maps, "a=crypto:{}\r\n", key.print());
     }
     let ptime = millis(ptime);
     format!("{line}\r\n{maps}a=ptime:{ptime}\r\na={}\r\n", attribute(direction))
@@ -553,6 +635,68 @@ mod tests {
         assert!(again.contains("m=audio 40000 RTP/AVP 8 0 9 110 111 96\r\n"), "{again}");
         assert!(again.contains("a=rtpmap:110 opus/48000/2\r\n"), "{again}");
         assert!(again.contains("a=rtpmap:111 telephone-event/8000\r\n"), "{again}");
+    }
+
+    const KEY: &str = "a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:NzB4d1BINUAvLEw6UzF3WSJ+PSdFcGdUJShpX1Zj\r\n";
+
+    #[test]
+    fn protected_audio_is_taken_where_keys_are_safe() {
+        let check = |protection, rest: &str, expected: Result<bool, SdpError>| {
+            let answered = negotiation().protected(protection).answer(&description(rest));
+            assert_eq!(answered.map(|(_, stream)| stream.srtp.is_some()), expected, "{protection:?} {rest}");
+        };
+        let (clear, protected) = ("m=audio 4000 RTP/AVP 8\r\n", format!("m=audio 4000 RTP/SAVP 8\r\n{KEY}"));
+        let unusable = "m=audio 4000 RTP/SAVP 8\r\na=crypto:1 F8_128_HMAC_SHA1_80 inline:AAAA\r\n";
+        check(Protection::Never, clear, Ok(false));
+        check(Protection::Never, &protected, Err(SdpError::NoAudio));
+        check(Protection::Allowed, clear, Ok(false));
+        check(Protection::Allowed, &protected, Ok(true));
+        check(Protection::Allowed, unusable, Err(SdpError::NoKey));
+        check(Protection::Allowed, &format!("{unusable}{clear}"), Ok(false));
+        check(Protection::Required, clear, Err(SdpError::NoAudio));
+        check(Protection::Required, &protected, Ok(true));
+    }
+
+    #[test]
+    fn each_side_protects_by_its_own_key_and_keeps_it() {
+        let mut ours = all_codecs().protected(Protection::Required);
+        let mut theirs = all_codecs().protected(Protection::Allowed);
+        let mut keys = Vec::new();
+        for _ in 0..2 {
+            let offer = ours.offer();
+            assert!(offer.contains("m=audio 40000 RTP/SAVP 8 0 "), "{offer}");
+            let (answer, far) = theirs.answer(offer.as_bytes()).expect("an answer");
+            assert_eq!(answer.matches("a=crypto:1 AEAD_AES_256_GCM ").count(), 1, "{answer}");
+            let near = ours.accept(answer.as_bytes()).expect("a stream");
+            let (near, far) = (near.srtp.expect("keys"), far.srtp.expect("keys"));
+            assert_eq!((&near.ours, &near.theirs), (&far.theirs, &far.ours));
+            assert_ne!(near.ours, near.theirs);
+            keys.push(near);
+        }
+        assert_eq!(keys[0], keys[1], "a later offer changes no key");
+        // The side that answered may offer next.
+        let answer = ours.answer(theirs.offer().as_bytes()).expect("an answer").0;
+        let near = theirs.accept(answer.as_bytes()).expect("a stream").srtp.expect("keys");
+        assert_eq!((&near.ours, &near.theirs), (&keys[0].theirs, &keys[0].ours));
+    }
+
+    #[test]
+    fn an_answer_cannot_lower_the_protection() {
+        let mut ours = negotiation().protected(Protection::Required);
+        ours.offer();
+        let check = |rest: &str, expected| {
+            let accepted = ours.clone().accept(&description(rest)).map(|stream| stream.srtp.is_some());
+            assert_eq!(accepted, expected, "{rest}");
+        };
+        let usual = KEY.replace("crypto:4", "crypto:3");
+        check(&format!("m=audio 4000 RTP/SAVP 8\r\n{usual}"), Ok(true));
+        check("m=audio 4000 RTP/AVP 8\r\n", Err(SdpError::Mismatch));
+        check("m=audio 4000 RTP/SAVP 8\r\n", Err(SdpError::NoKey));
+        check(&format!("m=audio 4000 RTP/SAVP 8\r\n{KEY}"), Err(SdpError::NoKey)); // A tag that we did not offer.
+        let mut clear = negotiation();
+        clear.offer();
+        let answer = description(&format!("m=audio 4000 RTP/SAVP 8\r\n{usual}"));
+        assert_eq!(clear.accept(&answer), Err(SdpError::Mismatch));
     }
 
     #[test]
