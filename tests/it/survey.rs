@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use minxin::clock::monotonic;
+use minxin::clock::{monotonic, wall};
+use minxin::store::campaigns::{self, CampaignState};
 
 use crate::support::campaign::{CONTENT, answered, create, database, draws, finished, found, number, trunk};
 use crate::support::gateway::Gateway;
@@ -12,6 +13,7 @@ use crate::support::residents::{Habit, Village};
 /// Names the number of people, for a larger campaign.
 const PEOPLE: &str = "MINXIN_PEOPLE";
 
+/// What a machine says before its beep.
 const MACHINE: &str = "tests/data/answered/machine.02.wav";
 
 /// Every kind of person, with the AAPOR code that such a person comes to: complete above 80 % of the questions, partial
@@ -88,6 +90,49 @@ async fn ring(people: usize, channels: usize, cps: u32, within: Duration) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kind_of_person_counts_as_what_it_is() {
     ring(KINDS.len(), 20, 20, Duration::from_secs(90)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_a_pause_nor_a_stop_rings_anybody_new() {
+    let people: Vec<String> = (0..12).map(number).collect();
+    let village = Village::new(people.iter().map(|n| (n.clone(), Habit::Keys(CONTENT))).collect()).await;
+    let mut gateway = tokio::task::block_in_place(|| Gateway::start_with_more(&trunk(&village, 12, 1)));
+    let pool = database(&gateway).await;
+    let id = create(&pool, people.iter().cloned(), 1).await;
+    until(|| village.rung().len() >= 2).await;
+    campaigns::set_state(&pool, id, CampaignState::Paused, "test", wall()).await.expect("a pause");
+    tokio::time::sleep(LATE_INVITE).await;
+    let paused = village.rung().len();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(village.rung().len(), paused, "rung in a pause");
+    campaigns::set_state(&pool, id, CampaignState::Running, "test", wall()).await.expect("an end of the pause");
+    until(|| village.rung().len() > paused).await;
+    pool.close().await;
+    gateway.terminate();
+    tokio::time::sleep(LATE_INVITE).await;
+    let stopped = village.rung();
+    assert_eq!(tokio::task::block_in_place(|| gateway.wait()), Some(0), "{}", gateway.log());
+    assert_eq!(village.rung(), stopped, "rung while the gateway drained");
+    assert!(stopped.len() < people.len(), "everybody was rung already: nothing is shown");
+
+    tokio::task::block_in_place(|| gateway.run());
+    let pool = database(&gateway).await;
+    let found = found(&pool, id).await;
+    for number in stopped.keys() {
+        assert_eq!(found[number].0, "1.1", "{number} was cut off by the stop");
+    }
+}
+
+/// By then an INVITE that was on its way has arrived.
+const LATE_INVITE: Duration = Duration::from_millis(800);
+
+async fn until(holds: impl Fn() -> bool) {
+    let held = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), held).await.expect("in time");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use super::{repository, samples};
 
 /// RTP ports for each village.
-const PORTS_EACH: u16 = 160;
+const PORTS_EACH: u16 = 400;
 
 /// Where those of the first begin.
 const FIRST_PORT: u16 = 29_600;
@@ -86,7 +86,7 @@ impl Village {
     /// People by their numbers.
     pub async fn new(people: BTreeMap<String, Habit>) -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
-        let first = FIRST_PORT + PORTS_EACH * (NEXT.fetch_add(1, Ordering::Relaxed) % 4);
+        let first = FIRST_PORT + PORTS_EACH * (NEXT.fetch_add(1, Ordering::Relaxed) % 2);
         let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let config = SipConfig {
             udp: Some(SocketAddr::new(local, 0)),
@@ -130,7 +130,7 @@ fn lock(seen: &Mutex<BTreeMap<String, Rung>>) -> std::sync::MutexGuard<'_, BTree
 }
 
 async fn take(engine: Arc<Engine>, seen: Seen, mut call: IncomingCall, habit: Habit) {
-    let (keys, leaves) = match habit {
+    let (keys, leaves) = match &habit {
         Habit::Busy => return call.reject(Reject::Busy).await,
         Habit::Declines => return call.reject(Reject::Decline).await,
         Habit::NoSuchNumber => return call.reject(Reject::NotFound).await,
@@ -138,8 +138,8 @@ async fn take(engine: Arc<Engine>, seen: Seen, mut call: IncomingCall, habit: Ha
             call.ring().await;
             return call.cancelled().await;
         }
-        Habit::Keys(keys) => (keys, false),
-        Habit::HangsUpAfter(keys) => (keys, true),
+        Habit::Keys(keys) => (*keys, false),
+        Habit::HangsUpAfter(keys) => (*keys, true),
         Habit::Machine(_) => ("", false),
     };
     let number = call.called.clone();
@@ -160,8 +160,7 @@ async fn take(engine: Arc<Engine>, seen: Seen, mut call: IncomingCall, habit: Ha
 
 async fn talk(media: &MediaSession, habit: &Habit, keys: &str, pressed: impl Fn(char)) {
     if let Habit::Machine(recording) = habit {
-        let mut pcm = samples(&repository(recording));
-        pcm.extend(beep());
+        let pcm = [samples(&repository(recording)), beep()].concat();
         media.play(PlayId(1), vec![Arc::new(Clip::from_pcm(&pcm))]).expect("it plays");
         return;
     }
