@@ -73,6 +73,8 @@ pub struct Vad {
     noise: f32,
     spread: f32,
     windows: VecDeque<f32>,
+    /// The least of `windows`; no level lies above zero.
+    windows_least: f32,
     window_least: f32,
     window_cells: u32,
     /// Bit n: the cell n before the last was above the threshold.
@@ -98,6 +100,7 @@ impl Default for Vad {
             noise: FLOOR_RANGE.1,
             spread: SPREAD,
             windows: VecDeque::with_capacity(FLOOR_WINDOWS),
+            windows_least: 0.0,
             window_least: 0.0,
             window_cells: 0,
             active: 0,
@@ -188,10 +191,11 @@ impl Vad {
                 self.windows.pop_front();
             }
             self.windows.push_back(self.window_least);
+            self.windows_least = self.windows.iter().copied().fold(0.0, f32::min);
             self.window_least = 0.0;
             self.window_cells = 0;
         }
-        let least = self.windows.iter().fold(self.window_least, |least, level| least.min(*level));
+        let least = self.windows_least.min(self.window_least);
         let bias = (FLOOR_BIAS.0 * self.spread).min(FLOOR_BIAS.1);
         self.floor = (least + bias).clamp(FLOOR_RANGE.0, FLOOR_RANGE.1);
     }
