@@ -31,7 +31,8 @@ pub(super) struct Door {
     pub(super) max_calls_per_source: usize,
     pub(super) rate: CallRate,
     pub(super) draining: AtomicBool,
-    pub(super) registry: Registry<Transaction>,
+    /// Transactions are boxed: a channel sets room aside for 32 of what it carries, 29 kB for each call otherwise.
+    pub(super) registry: Registry<Box<Transaction>>,
     pub(super) counters: Counters,
     /// Hosts that we called ourselves, with the number of calls: they may answer.
     pub(super) callees: Mutex<HashMap<IpAddr, usize>>,

@@ -357,12 +357,12 @@ fn dispatch(core: &Arc<Core>, transaction: Transaction) {
         None => reply(core, transaction, Reply::new(481)),
         Some(tag) => match core.door.registry.mailbox(call_id, &tag) {
             None => reply(core, transaction, Reply::new(481)),
-            Some(mailbox) => match mailbox.try_send(transaction) {
+            Some(mailbox) => match mailbox.try_send(Box::new(transaction)) {
                 Ok(()) => {}
                 Err(mpsc::error::TrySendError::Full(transaction)) => {
-                    reply(core, transaction, Reply::new(500).with("Retry-After", "1"));
+                    reply(core, *transaction, Reply::new(500).with("Retry-After", "1"));
                 }
-                Err(mpsc::error::TrySendError::Closed(transaction)) => reply(core, transaction, Reply::new(481)),
+                Err(mpsc::error::TrySendError::Closed(transaction)) => reply(core, *transaction, Reply::new(481)),
             },
         },
     }

@@ -151,8 +151,8 @@ struct Early {
     offer: Option<Vec<u8>>,
     timer: SessionTimer,
     inbound: Inbound,
-    sender: mpsc::Sender<Transaction>,
-    mailbox: mpsc::Receiver<Transaction>,
+    sender: mpsc::Sender<Box<Transaction>>,
+    mailbox: mpsc::Receiver<Box<Transaction>>,
     commands: mpsc::Receiver<EarlyCommand>,
     cancelled: CancellationToken,
     reliable: Option<Reliable>,
@@ -278,7 +278,7 @@ impl Early {
                     Some(InviteEvent::Unacked) | None => return Outcome::Over,
                 },
                 Some(transaction) = self.mailbox.recv() => {
-                    if self.serve(transaction).await {
+                    if self.serve(*transaction).await {
                         return self.refuse(server, &Reply::new(487));
                     }
                 }

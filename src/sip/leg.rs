@@ -49,7 +49,7 @@ pub(super) struct Leg {
     negotiation: Negotiation,
     timer: Option<SessionTimer>,
     allows_update: bool,
-    mailbox: mpsc::Receiver<Transaction>,
+    mailbox: mpsc::Receiver<Box<Transaction>>,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<DialogEvent>,
     end: Arc<OnceLock<EndReason>>,
@@ -97,7 +97,7 @@ enum Next {
 
 impl Leg {
     /// The task and its handle.
-    pub(super) fn new(setup: Setup, state: DialogState, mailbox: mpsc::Receiver<Transaction>) -> (Self, Dialog) {
+    pub(super) fn new(setup: Setup, state: DialogState, mailbox: mpsc::Receiver<Box<Transaction>>) -> (Self, Dialog) {
         let (command_sender, commands) = mpsc::channel(COMMANDS);
         let (events, event_receiver) = mpsc::channel(EVENTS);
         let (outcome_sender, outcomes) = mpsc::channel(OUTCOMES);
@@ -149,7 +149,7 @@ impl Leg {
         let due = self.due();
         let waiting = self.early.as_ref().map(|(_, until)| *until);
         tokio::select! {
-            Some(transaction) = self.mailbox.recv() => self.serve(transaction).await,
+            Some(transaction) = self.mailbox.recv() => self.serve(*transaction).await,
             event = next_event(&mut self.unacked) => self.on_invite(event),
             command = self.commands.recv(), if self.hanging_up.is_none() => self.on_command(command),
             Some((asked, result)) = self.outcomes.recv() => self.on_outcome(asked, result),
