@@ -39,12 +39,6 @@ const HEARD_RING: usize = 4_096;
 const TAPE_RING: usize = 16_384;
 /// Recordings that may wait to begin; more are refused.
 const START_QUEUE: usize = 1_024;
-/// Niceness of the engine threads: a packet that is late is heard.
-const FIRST: i32 = -11;
-/// Of the writer of recordings, which has more than a second of audio in hand.
-const LATER: i32 = 5;
-/// Of the hasher, whose result is looked at later.
-const LAST: i32 = 10;
 /// Events that may wait for one session; more are dropped and counted.
 const EVENT_QUEUE: usize = 256;
 
@@ -113,9 +107,9 @@ impl Engine {
         let (wake, stats) = (Arc::clone(&engine.recorder_wake), Arc::clone(&engine.recorder));
         let writer = Writer { starts: starting, sources, wake, disk, stats, finished };
         engine.starts = Some(starts);
-        let writing = spawn("media-record", LATER, move || writer.run())?;
+        let writing = spawn("media-record", move || writer.run())?;
         engine.recorder_threads.push(writing);
-        let hashing = spawn("media-hash", LAST, move || recorder::hash_all(&finishing))?;
+        let hashing = spawn("media-hash", move || recorder::hash_all(&finishing))?;
         engine.recorder_threads.push(hashing);
         Ok(engine)
     }
@@ -222,7 +216,7 @@ impl Engine {
         let rings = Rings { commands, notes, heard, tape, written, pump: Arc::clone(&pump_wake), recorder };
         let worker = Worker::new(Arc::clone(&lane), rings).map_err(start("descriptors"))?;
         let (ended, recorder_ended) = (Arc::clone(&pump_wake), Arc::clone(&self.recorder_wake));
-        let running = spawn(&format!("media-{n}"), FIRST, move || {
+        let running = spawn(&format!("media-{n}"), move || {
             worker.run();
             // The rings are gone now: whoever waits at them may go as well.
             ended.wake();
@@ -236,7 +230,7 @@ impl Engine {
             wake: pump_wake,
             dropped: Arc::clone(&self.undelivered),
         };
-        let pumping = spawn(&format!("media-pump-{n}"), 0, move || pump.run())?;
+        let pumping = spawn(&format!("media-pump-{n}"), move || pump.run())?;
         self.threads.push(pumping);
         self.lanes.push(lane);
         Ok(Source { tape: taped, written: writing })
@@ -263,18 +257,9 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// Starts a thread of this niceness (setpriority(2)). Where cores are short, what a caller hears goes first and what can
-/// wait goes last.
-fn spawn(name: &str, niceness: i32, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, MediaError> {
-    let body = move || {
-        // To go first is a privilege (CAP_SYS_NICE); without it the thread runs as all others do.
-        if let Err(error) = rustix::process::nice(niceness) {
-            tracing::debug!(%error, niceness, "an audio thread keeps its priority");
-        }
-        run();
-    };
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, MediaError> {
     std::thread::Builder::new()
         .name(name.to_owned())
-        .spawn(body)
+        .spawn(run)
         .map_err(|source| MediaError::Start { step: "thread", source })
 }
