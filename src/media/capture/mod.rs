@@ -61,9 +61,9 @@ impl Datagram {
     }
 }
 
-/// One thing that went into a leg or came out of it. Times are spans since its opening.
+/// One thing that went into a leg or came out of it, datagrams in place: a box would be allocated on the engine thread. Times
+/// are spans since its opening.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box would be allocated on the engine thread")]
 enum Item {
     Received {
         at: Duration,
