@@ -34,7 +34,6 @@ pub(super) struct Transform {
     rtcp: Cipher,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there are four a call, and most are the large one")]
 enum Cipher {
     Cm { aes: Aes128, salt: [u8; SALT], auth: hmac::Key, tag: usize },
     Gcm { key: aead::LessSafeKey, salt: [u8; aead::NONCE_LEN] },
