@@ -66,6 +66,8 @@ mod badline;
 #[cfg(test)]
 mod bridging;
 #[cfg(test)]
+mod crossing;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod loopback;
