@@ -235,7 +235,7 @@ async fn read(db: &mut PgConnection, attempts: &[Uuid]) -> Result<Vec<Claimed>, 
         .bind(row.sample)
         .fetch_all(&mut *db)
         .await?;
-        let before: Vec<(DateTime<Utc>, String, Option<i16>, Option<i16>)> = sqlx::query_as(
+        let before: Vec<Ended> = sqlx::query_as(
             "SELECT started_at, outcome, answered, applicable FROM attempts
              WHERE sample_id = $1 AND outcome IS NOT NULL ORDER BY ordinal",
         )
@@ -278,9 +278,10 @@ impl Row {
     }
 }
 
-fn attempt(
-    (at, code, answered, applicable): (DateTime<Utc>, String, Option<i16>, Option<i16>),
-) -> Result<Attempt, sqlx::Error> {
+/// An attempt that has ended: when it began, its outcome, questions answered and questions that applied.
+type Ended = (DateTime<Utc>, String, Option<i16>, Option<i16>);
+
+fn attempt((at, code, answered, applicable): Ended) -> Result<Attempt, sqlx::Error> {
     let outcome = Outcome::from_code(&code, answered.map(i16::unsigned_abs), applicable.map(i16::unsigned_abs))
         .ok_or_else(|| sqlx::Error::Decode(format!("attempts.outcome is {code:?}").into()))?;
     Ok(Attempt { at, outcome })

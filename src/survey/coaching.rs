@@ -278,7 +278,7 @@ mod tests {
     fn each_sign_is_seen_by_itself() {
         let honest = |i: usize| Trace {
             levels: vec![3 + (i % 3) as u8, 3 + (i / 3 % 3) as u8],
-            down: i % 2 == 0,
+            down: i.is_multiple_of(2),
             latencies_ms: vec![2_000; 6],
             told: Some(false),
         };
@@ -294,7 +294,7 @@ mod tests {
         check(&|_, _| {}, &[]);
         check(
             &|i, t| {
-                if i % 5 == 0 {
+                if i.is_multiple_of(5) {
                     t.latencies_ms = vec![500; 6]
                 }
             },
@@ -302,7 +302,7 @@ mod tests {
         );
         check(
             &|i, t| {
-                if i % 5 == 0 {
+                if i.is_multiple_of(5) {
                     t.told = Some(true)
                 }
             },

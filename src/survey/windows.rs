@@ -96,7 +96,11 @@ impl Windows {
     }
 }
 
-const PARTS: [(DayPart, (u32, u32), (u32, u32)); 3] = [
+/// Hour and minute.
+type HourMinute = (u32, u32);
+
+/// The parts of the day, each from and until.
+const PARTS: [(DayPart, HourMinute, HourMinute); 3] = [
     (DayPart::Morning, (0, 0), (12, 0)),
     (DayPart::Afternoon, (12, 0), (17, 30)),
     (DayPart::Evening, (17, 30), (23, 59)),
@@ -115,7 +119,7 @@ pub(super) fn day_of(moment: DateTime<Utc>) -> NaiveDate {
     moment.with_timezone(&china()).date_naive()
 }
 
-fn at((hour, minute): (u32, u32)) -> NaiveTime {
+fn at((hour, minute): HourMinute) -> NaiveTime {
     NaiveTime::from_hms_opt(hour, minute, 0).unwrap_or_default()
 }
 

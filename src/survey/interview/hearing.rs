@@ -36,7 +36,7 @@ impl Interview {
         match self.by_key(at, &survey.questions[at], key) {
             Some(value) => self.take(at, value, Mode::Key, vec![], wall),
             None => match key {
-                '0' => self.to_person(vec![]),
+                '0' => self.wants_person(vec![]),
                 '8' => self.opt_out(),
                 '9' => self.slower(vec![]),
                 '*' => self.back(vec![]),
@@ -52,7 +52,7 @@ impl Interview {
         match digits.parse() {
             Ok(number) if (min..=max).contains(&number) => self.take(at, Value::Number(number), mode, vec![], wall),
             // A lone 0 that is no answer asks for a person, as everywhere.
-            Ok(0) if digits == "0" && mode == Mode::Key => self.to_person(vec![]),
+            Ok(0) if digits == "0" && mode == Mode::Key => self.wants_person(vec![]),
             Ok(_) | Err(_) => self.wrong_key(),
         }
     }
@@ -67,7 +67,7 @@ impl Interview {
             return self.opt_out();
         }
         match command(text) {
-            Some(Intent::Person) => return self.to_person(lead),
+            Some(Intent::Person) => return self.wants_person(lead),
             Some(Intent::Slower) => return self.slower(lead),
             Some(Intent::Repeat) => return self.present(lead),
             Some(Intent::Back) => return self.back(lead),
@@ -126,7 +126,7 @@ impl Interview {
         if self.failures >= MAX_TRIES { self.pass() } else { self.present(vec![say::WRONG_KEY.into()]) }
     }
 
-    fn to_person(&mut self, mut lead: Vec<PromptId>) -> Turn {
+    fn wants_person(&mut self, mut lead: Vec<PromptId>) -> Turn {
         lead.extend(self.survey.person.iter().cloned());
         self.close(InterviewEnd::ToPerson, lead)
     }

@@ -144,13 +144,13 @@ fn it_says_who_rings_and_about_which_case() {
 #[test]
 fn who_wants_no_calls_or_a_person_is_heard_anywhere() {
     for event in [key('8'), words("你们别再打了")] {
-        check(UP, &[event.clone()], "", "2.11");
+        check(UP, std::slice::from_ref(&event), "", "2.11");
         let mut interview = interview(UP);
         let (_, turn) = run(&mut interview, &[key('1'), event]);
         assert_eq!(turn, Turn { say: vec!["survey.no_more".into()], then: Then::HangUp });
     }
     for event in [key('0'), words("我要找人")] {
-        check(UP, &[event.clone()], "", "2.36");
+        check(UP, std::slice::from_ref(&event), "", "2.36");
         // While a number is keyed, a lone 0 still asks for a person; a number with one does not.
         check(UP, &[key('1'), key('1'), key('5'), key('5'), event], "solved=yes kept=yes attitude=5 overall=5", "1.2");
     }
