@@ -26,6 +26,7 @@ mod prompts;
 mod replay;
 mod serve;
 mod user;
+mod verify;
 
 /// Says which messages reach the log, in the syntax of `tracing-subscriber`'s `EnvFilter`.
 const LOG_VARIABLE: &str = "MINXIN_LOG";
@@ -66,6 +67,8 @@ enum Command {
     Export(export::Args),
     /// Run a captured call again and tell whether the same comes out
     Replay(replay::Args),
+    /// Compare every recording with the hash that was kept of it; exit code 1 when one was changed or is gone
+    Verify(ConfigArg),
     /// Print completions for a shell
     Completions {
         /// bash, zsh, fish, elvish or powershell
@@ -103,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::User(args) => with_runtime(user::run(args)),
         Command::Campaign(args) => with_runtime(campaign::run(args)),
         Command::Export(args) => with_runtime(export::run(args)),
+        Command::Verify(args) => with_runtime(verify::run(args)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "minxin", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

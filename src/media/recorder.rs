@@ -174,6 +174,17 @@ pub fn hash_all(finished: &Receiver<Finished>) {
 }
 
 fn summary(path: &Path, complete: bool) -> io::Result<RecordingSummary> {
+    let (sha256, len) = sha256(path)?;
+    let frames = repair::frames(len);
+    let duration = Duration::from_secs(frames) / NARROWBAND_HZ;
+    Ok(RecordingSummary { path: path.to_owned(), frames, sha256, duration, complete })
+}
+
+/// A file's SHA-256, and its length in octets.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256(path: &Path) -> io::Result<([u8; 32], u64)> {
     let file = File::open(path)?;
     let len = file.metadata()?.len();
     let mut file = file.take(len); // A device would have no end.
@@ -186,7 +197,5 @@ fn summary(path: &Path, complete: bool) -> io::Result<RecordingSummary> {
         }
         hash.update(&buffer[..read]);
     }
-    let frames = repair::frames(len);
-    let duration = Duration::from_secs(frames) / NARROWBAND_HZ;
-    Ok(RecordingSummary { path: path.to_owned(), frames, sha256: hash.finalize().into(), duration, complete })
+    Ok((hash.finalize().into(), len))
 }

@@ -41,6 +41,7 @@ mod progress;
 pub mod read_calls;
 pub mod read_cases;
 pub mod read_office;
+pub mod recordings;
 pub mod records;
 pub mod results;
 mod secrets;
