@@ -44,6 +44,15 @@ pub(super) fn checks(shared: &Shared, draining: bool, trunks: &[TrunkStats]) -> 
             ok: true,
             detail: if database { String::new() } else { format!("away; calls go on, {waiting}") },
         },
+        Check {
+            name: "disk",
+            ok: true,
+            detail: if shared.room.is_short() {
+                "nearly full; calls go on, recordings wait for room".into()
+            } else {
+                String::new()
+            },
+        },
         // Calls come in all the same.
         Check { name: "trunks", ok: true, detail: trunk_faults(trunks) },
     ]
@@ -102,6 +111,13 @@ pub(super) fn samples(shared: &Shared, sip: SipStats, trunks: &[TrunkStats]) -> 
             "Audio blocks that recorder or listener were too slow for",
             media.taps_dropped,
         ),
+        Sample::now("disk_free_bytes", "Room on the disk of the recordings", shared.room.free() as f64),
+        Sample::now(
+            "disk_short",
+            "Whether the disk has less room than recordings must leave",
+            f64::from(u8::from(shared.room.is_short())),
+        ),
+        Sample::total("recordings_deleted", "Recordings deleted to make room", shared.room.deleted()),
         Sample::now("recordings_waiting", "Recordings that wait for room on the disk", media.recordings_waiting as f64),
         Sample::total("recordings_given_up", "Recordings whose file could not be written", media.recordings_given_up),
         Sample::total(

@@ -10,6 +10,7 @@ mod figures;
 mod interviewing;
 pub mod load;
 pub mod phone;
+mod room;
 mod serve;
 mod shared;
 mod spoken;

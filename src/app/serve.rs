@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::dialler::Dialler;
+use super::room::Room;
 use super::shared::{Drain, Profiles, Shared};
 use super::voice::Voice;
-use super::{call_task, crash, figures, transcripts};
+use super::{call_task, crash, figures, room, transcripts};
 use crate::call::DialPolicy;
 use crate::clock::wall;
 use crate::config::{self, Config};
@@ -86,7 +87,9 @@ impl Gateway {
             data_dir: config.data_dir.clone(),
             drain: watch::Sender::new(Drain::Running),
             profiles: Profiles::default(),
+            room: Room::default(),
         });
+        shared.engine.keep_free(config.recordings.keep_free);
         for line in &config.lines {
             shared.profiles.of(line, &voice, &shared.store).context("no call can be taken")?;
         }
@@ -101,6 +104,7 @@ impl Gateway {
         if shared.speech.is_some() {
             beside.spawn(transcripts::work(Arc::clone(&shared), stop.clone()));
         }
+        beside.spawn(room::watch(Arc::clone(&shared), config.recordings.clone(), stop.clone()));
         beside.spawn(pass_changes(Arc::clone(&shared), stop.clone()));
         beside.spawn(take_calls(Arc::clone(&shared), config.clone(), incoming, calls.clone()));
         let dialler = Dialler::new(Arc::clone(&shared), Arc::clone(&trunks), config.dialling.clone(), calls.clone());

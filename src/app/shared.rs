@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+use super::room::Room;
 use super::voice::Voice;
 use crate::call::{LineProfile, ProfileError};
 use crate::config::Line;
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     pub(super) data_dir: PathBuf,
     pub(super) drain: watch::Sender<Drain>,
     pub(super) profiles: Profiles,
+    pub(super) room: Room,
 }
 
 /// The lines' profiles, made anew when the directory was replaced.

@@ -34,6 +34,8 @@ pub struct Config {
     pub lines: Vec<Line>,
     /// Audio.
     pub media: Media,
+    /// What recordings may take.
+    pub recordings: Recordings,
     /// The web view.
     pub web: Web,
     /// A Postgres of the owner's own; `None` for a private cluster below `data_dir`.
@@ -46,6 +48,15 @@ pub struct Config {
     pub dialling: Dialling,
     /// How long a stop waits for calls to end.
     pub drain_limit: Duration,
+}
+
+/// What recordings may take of their disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recordings {
+    /// Octets that they leave free on it, for spool and database.
+    pub keep_free: u64,
+    /// Whether the oldest whose words are in the database are deleted when there is less.
+    pub delete_oldest: bool,
 }
 
 /// Where SIP is spoken and with whom.
@@ -205,6 +216,10 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let sip = read_sip(&root.section("sip"));
     let lines = read_lines(root);
     let media = read_media(&root.section("media"), &sip);
+    let recordings = root.section("recordings");
+    let keep_free = recordings.integer("keep_free_mb", 0..=10_000_000).unwrap_or(KEEP_FREE_MB) * 1_000_000;
+    let delete_oldest = recordings.boolean("delete_oldest").unwrap_or(false);
+    recordings.done();
     let web = root.section("web");
     let listen = web.parsed("listen", SOCKET).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
     let https = web.boolean("https").unwrap_or(false);
@@ -228,6 +243,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
         sip,
         lines: lines?,
         media,
+        recordings: Recordings { keep_free, delete_oldest },
         web: Web { listen, https },
         database_url,
         speech: Speech { model, threads },
@@ -236,6 +252,9 @@ fn read(root: &Section<'_>) -> Option<Config> {
         drain_limit,
     })
 }
+
+/// Room that recordings leave by default, in megabytes: the spool takes 1 GB at most, and seldom a tenth of it.
+const KEEP_FREE_MB: u64 = 1_000;
 
 const SOCKET: &str = "an address and port, as in 0.0.0.0:5060";
 
@@ -419,6 +438,7 @@ ports = [20000, 20099]
             ("MINXIN_SIP__TRUSTED", "10.0.0.0/8, 127.0.0.1"),
             ("MINXIN_MEDIA__PORTS", "[30000, 30009]"),
             ("MINXIN_SPEECH__THREADS", "1"),
+            ("MINXIN_RECORDINGS__KEEP_FREE_MB", "5"),
             ("MINXIN_WEB__LISTEN", "127.0.0.1:9090"),
             ("MINXIN_DATABASE__URL", "postgres://minxin@localhost/minxin"),
         ];
@@ -427,6 +447,7 @@ ports = [20000, 20099]
         assert_eq!(config.sip.trusted.len(), 2);
         assert_eq!(config.media.ports, (30_000, 30_009));
         assert_eq!(config.speech.threads, 1);
+        assert_eq!(config.recordings, Recordings { keep_free: 5_000_000, delete_oldest: false });
         assert_eq!(config.web.listen.port(), 9_090);
         assert!(config.database_url.is_some());
     }

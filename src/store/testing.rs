@@ -177,6 +177,13 @@ pub fn segments() -> Vec<Segment> {
     vec![segment(0, "我想申请高领津贴", Some(0.8)), segment(1, "您好", None)]
 }
 
+/// Applies a record as the uploader does.
+pub async fn apply(pool: &PgPool, record: &Record) {
+    let mut tx = pool.begin().await.expect("begins");
+    super::apply::apply(&mut tx, [record]).await.expect("applies");
+    tx.commit().await.expect("commits");
+}
+
 /// The directory as stored.
 pub async fn directory(pool: &PgPool) -> Directory {
     super::shelf::load(pool).await.expect("a directory")

@@ -4,6 +4,7 @@ mod cli;
 mod codecs;
 mod crash;
 mod drain;
+mod full_disk;
 mod hotline;
 mod keys;
 mod layering;
