@@ -310,52 +310,114 @@ mod tests {
         assert!(!EventSender::default().send('x', Duration::from_millis(100)));
     }
 
-    /// Ten thousand digits over a bad line: 5 % of the packets lost, all ends lost for a tenth of the digits, neighbours
-    /// swapped, some doubled. A digit of which one packet arrives is heard once; one of which none arrives is not heard.
-    #[test]
-    fn ten_thousand_digits_on_a_bad_line() {
-        const SEED: u64 = 4_733;
-        let mut rng = StdRng::seed_from_u64(SEED);
-        let digits: Vec<(char, u64)> =
-            (0..10_000).map(|_| (key(rng.random_range(0..16)).expect("a key"), rng.random_range(40..400))).collect();
-        let mut arrived = Vec::new();
-        let mut expected = Vec::new();
-        let mut of_digit: Vec<Vec<EventPacket>> = Vec::new();
-        for (_, packet) in wire(&digits) {
-            if packet.marker {
-                of_digit.push(Vec::new());
+    /// A sender and its line.
+    #[derive(Clone, Copy)]
+    struct Line {
+        digits: usize,
+        /// Share of packets lost by themselves, and in bursts of three on top of it.
+        loss: f64,
+        bursts: f64,
+        /// Samples of a packet: 160 with a clock of 8 kHz, 960 with one of 48 kHz.
+        step: u32,
+        /// Shortest and longest press in packets.
+        held: (u32, u32),
+        /// Share of digits that lose all their ends.
+        endless: f64,
+    }
+
+    const USUAL: Line = Line { digits: 10_000, loss: 0.05, bursts: 0.0, step: 160, held: (2, 20), endless: 0.1 };
+
+    /// S13: 20 % loss at random, bursts of three on top, digits as long as people press (80 ms and more).
+    const BAD: Line = Line { loss: 0.2, bursts: 0.02, held: (4, 20), endless: 0.0, ..USUAL };
+
+    /// Sends random digits as RFC 4733 §2.5 asks (a packet each 20 ms, three at the end, a new segment past 0xFFFF) over a
+    /// line that loses, doubles and reorders within 60 ms. Checks that nothing is
+    /// heard twice or falsely, and that each digit of which a packet arrives is heard. The share of all digits heard.
+    fn heard_share(seed: u64, line: &Line) -> f64 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut sent: Vec<(char, Vec<(u32, EventPayload)>)> = Vec::new();
+        let mut clock = rng.random::<u32>();
+        for _ in 0..line.digits {
+            let event = rng.random_range(0..16);
+            let packets = rng.random_range(line.held.0..=line.held.1);
+            let (mut begun, mut press) = (clock, Vec::new());
+            for n in 1..=packets {
+                let now = clock.wrapping_add(n * line.step);
+                if now.wrapping_sub(begun) > 0xFFFF {
+                    begun = begun.wrapping_add(0xFFFF);
+                }
+                let duration = now.wrapping_sub(begun) as u16;
+                press.push((begun, EventPayload { event, end: n == packets, duration }));
             }
-            of_digit.last_mut().expect("a digit begins with a marker").push(packet);
+            let last = press[press.len() - 1];
+            press.extend([last; 2]);
+            clock = clock.wrapping_add((packets + rng.random_range(4..30)) * line.step);
+            sent.push((key(event).expect("a key"), press));
         }
-        assert_eq!(of_digit.len(), digits.len());
-        for (packets, (key, _)) in of_digit.iter().zip(&digits) {
-            let no_ends = rng.random_bool(0.1);
-            let ended = |packet: &EventPacket| packet.payload.end;
-            let kept: Vec<_> =
-                packets.iter().filter(|p| !(rng.random_bool(0.05) || no_ends && ended(p))).copied().collect();
-            if !kept.is_empty() {
-                expected.push(*key);
-            }
-            for packet in kept {
-                arrived.push(packet);
-                if rng.random_bool(0.02) {
-                    arrived.push(packet);
+        let mut arrived: Vec<(usize, u32, EventPayload)> = Vec::new();
+        let mut burst = 0u32;
+        for (n, (_, press)) in sent.iter().enumerate() {
+            let no_ends = rng.random_bool(line.endless);
+            for (timestamp, payload) in press {
+                if burst == 0 && rng.random_bool(line.bursts) {
+                    burst = 3;
+                }
+                let lost = burst > 0 || rng.random_bool(line.loss) || (no_ends && payload.end);
+                burst = burst.saturating_sub(1);
+                if !lost {
+                    arrived.push((n, *timestamp, *payload));
+                    if rng.random_bool(0.02) {
+                        arrived.push((n, *timestamp, *payload));
+                    }
                 }
             }
         }
         for window in arrived.chunks_mut(3) {
             window.shuffle(&mut rng);
         }
-        // Two packets of neighbouring digits may have changed places; what is heard is sorted by its timestamp.
         let mut receiver = EventReceiver::new();
-        let mut heard: Vec<(u32, char)> = arrived
-            .iter()
-            .filter_map(|packet| {
-                receiver.packet(packet.timestamp, packet.payload).map(|(key, _)| (packet.timestamp.0, key))
-            })
-            .collect();
-        heard.sort_by_key(|press| press.0);
-        let heard: Vec<char> = heard.into_iter().map(|press| press.1).collect();
-        assert!(heard == expected, "seed {SEED}: {} heard, {} expected", heard.len(), expected.len());
+        let mut heard = vec![0; sent.len()];
+        for (n, timestamp, payload) in &arrived {
+            if let Some((key, _)) = receiver.packet(Timestamp(*timestamp), *payload) {
+                assert_eq!(key, sent[*n].0, "seed {seed}");
+                heard[*n] += 1;
+            }
+        }
+        let mut expected = vec![0; sent.len()];
+        for (n, ..) in &arrived {
+            expected[*n] = 1;
+        }
+        assert!(heard == expected, "seed {seed}: missed or doubled");
+        heard.iter().sum::<usize>() as f64 / sent.len() as f64
+    }
+
+    /// S13: every digit at 5 % loss. Of a digit of 40 ms all four packets may be lost, though: once in 160,000.
+    #[test]
+    fn ten_thousand_digits_at_5_per_cent_loss() {
+        let share = heard_share(4_733, &USUAL);
+        assert!(share > 0.999, "{share}");
+    }
+
+    #[test]
+    fn digits_at_20_per_cent_loss_and_bursts_of_three() {
+        let share = heard_share(4_734, &BAD);
+        assert!(share >= 0.999, "{share}");
+    }
+
+    #[test]
+    fn digits_of_a_clock_of_48_khz_and_longer_than_a_segment() {
+        heard_share(4_735, &Line { digits: 2_000, step: 960, held: (2, 60), ..USUAL });
+        heard_share(4_736, &Line { digits: 300, step: 960, held: (2, 400), ..USUAL });
+        heard_share(4_737, &Line { digits: 300, step: 160, held: (2, 1_200), ..USUAL });
+    }
+
+    #[test]
+    #[ignore = "two hundred thousand digits"]
+    fn two_hundred_thousand_digits() {
+        for seed in 0..10 {
+            let five = heard_share(seed, &USUAL);
+            let twenty = heard_share(seed + 100, &BAD);
+            println!("| {seed} | {:.3} % | {:.3} % |", 100.0 * five, 100.0 * twenty);
+        }
     }
 }
