@@ -3,5 +3,7 @@
 mod activity;
 mod barge_in;
 mod signals;
+mod talk_off;
+mod who;
 
 pub(super) use signals::*;
