@@ -267,6 +267,7 @@ mod tests {
         Digit { millis: 60, row_dbm0: -9.0, column_dbm0: -9.0, detuned: (0.0, 0.0), snr_db: 60.0, dial_dbm0: -90.0 };
 
     /// Peak of a sine of this level: full scale is +3.14 dBm0 in A-law.
+    #[expect(clippy::approx_constant, reason = "the level of full scale in dBm0 (G.711 A-law), not pi")]
     fn amplitude(dbm0: f32) -> f32 {
         32_768.0 * 10f32.powf((dbm0 - 3.14) / 20.0)
     }
