@@ -25,8 +25,8 @@ const RESOLUTION: f32 = 7.0;
 const SEAM: u16 = 2;
 /// Frames after a beep before it is taken for one, 80 ms: an announcement's three tones follow each other closer.
 const BEEP_PAUSE: u16 = 4;
-/// Frames of a beep, at least: 180 ms. Held vowels are shorter or move.
-const BEEP_MIN: u16 = 9;
+/// Frames of a beep, at least: 240 ms. Held vowels are shorter or move.
+const BEEP_MIN: u16 = 12;
 /// Frames of a beep, at most: 1.5 s.
 const BEEP_MAX: u16 = 75;
 /// Pitches of beeps in Hz.
