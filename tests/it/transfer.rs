@@ -39,9 +39,11 @@ fn amplitude(audio: &[i16], hz: f64) -> f64 {
     2.0 * (re * re + im * im).sqrt() / audio.len().max(1) as f64
 }
 
-/// How many tenths of a second hold the tone.
+/// How many tenths of a second hold the tone. In pieces of 20 ms: a listener whose wait changes hears a tone shifted by some
+/// hertz.
 fn tenths(audio: &[i16], hz: f64) -> usize {
-    audio.chunks_exact(800).filter(|tenth| amplitude(tenth, hz) > 4_000.0).count()
+    let holds = |tenth: &[i16]| tenth.chunks_exact(160).all(|piece| amplitude(piece, hz) > 4_000.0);
+    audio.chunks_exact(800).filter(|tenth| holds(tenth)).count()
 }
 
 fn engine() -> Engine {
