@@ -69,7 +69,11 @@ fn a_caller_says_what_is_wanted_and_hears_a_number() {
     let lasted = i64::try_from(talk.duration.as_millis()).expect("a short call");
     assert!((recorded - lasted).abs() <= LENGTH_TOLERANCE_MS, "{recorded} ms of {lasted} ms");
     let before = reader.samples::<i16>().step_by(2).take(NOTICE_MS * 8);
-    assert!(before.map(|s| s.expect("a sample")).all(|s| s == 0), "the caller was recorded before the notice was over");
+    // A-law knows no zero: its silence is 8.
+    assert!(
+        before.map(|s| s.expect("a sample")).all(|s| s.abs() <= 8),
+        "the caller was recorded before the notice was over"
+    );
 }
 
 /// Longest call, on a machine that runs other tests beside.

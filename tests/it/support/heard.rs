@@ -23,6 +23,10 @@ const PROBES: usize = 6;
 /// Samples that are compared first.
 const GLANCE: usize = 120;
 
+/// Samples of a probe that move together, and how far they may lie from their place: a change of speed of 0.3 %, over a probe.
+const PIECE: usize = 400;
+const BEND: usize = 4;
+
 /// By how much the codec may change a quiet sample.
 const QUANTUM: u16 = 64;
 
@@ -108,7 +112,7 @@ impl Heard {
             .flat_map(|start| digits.iter().map(move |d| (d, start)))
             .filter(|(d, start)| start + d.sound.len() <= self.0.len())
             .max_by(|a, b| {
-                let score = |(d, start): &(&Digit, usize)| likeness(d.loud(), &self.0[start + d.lead..]);
+                let score = |(d, start): &(&Digit, usize)| bent_likeness(d.loud(), &self.0, start + d.lead);
                 score(a).total_cmp(&score(b))
             })
     }
@@ -119,7 +123,7 @@ impl Heard {
         if there[0].abs_diff(sound[0]) > sound[0].unsigned_abs() / 4 + QUANTUM {
             return false;
         }
-        likeness(&sound[..GLANCE.min(sound.len())], there) > PROMISING && likeness(sound, there) > LIKENESS
+        likeness(&sound[..GLANCE.min(sound.len())], there) > PROMISING && bent_likeness(sound, &self.0, at) > LIKENESS
     }
 }
 
@@ -177,10 +181,27 @@ fn likeness(sound: &[i16], there: &[i16]) -> f64 {
     product as f64 / (ours as f64 * theirs as f64).sqrt()
 }
 
+/// How much `sound` resembles what lies at `at` in `track`, where a telephone may play a little faster or slower while its
+/// jitter buffer's wait changes: piece by piece, each where it fits best nearby, louder pieces counting for more.
+fn bent_likeness(sound: &[i16], track: &[i16], at: usize) -> f64 {
+    let (mut alike, mut whole) = (0.0, 0.0);
+    for (offset, piece) in (at..).step_by(PIECE).zip(sound.chunks(PIECE)) {
+        let weight = (1.0 + power(piece) as f64).sqrt();
+        let places =
+            (offset.saturating_sub(BEND)..=offset + BEND).filter_map(|from| track.get(from..from + piece.len()));
+        alike += weight * places.map(|there| likeness(piece, there)).fold(0.0, f64::max);
+        whole += weight;
+    }
+    alike / whole
+}
+
+fn power(piece: &[i16]) -> i64 {
+    piece.iter().map(|s| i64::from(*s) * i64::from(*s)).sum()
+}
+
 /// How much the loudest part of `sound` resembles what lies in `track`, where `sound` begins at `at` give or take
 /// `slack` samples.
 pub fn likeness_near(sound: &[i16], track: &[i16], at: usize, slack: usize) -> f64 {
-    let power = |piece: &[i16]| piece.iter().map(|s| i64::from(*s) * i64::from(*s)).sum::<i64>();
     let pieces = (0..).step_by(PROBE).zip(sound.chunks_exact(PROBE));
     let (offset, probe) = pieces.max_by_key(|(_, piece)| power(piece)).expect("a sound");
     let first = (at + offset).saturating_sub(slack);
@@ -193,7 +214,7 @@ pub fn likeness_near(sound: &[i16], track: &[i16], at: usize, slack: usize) -> f
     let mut places: Vec<_> = (first..=last).step_by(2).map(|from| (glance(from), from)).collect();
     places.sort_by(|a, b| b.0.total_cmp(&a.0));
     let near = places.iter().take(GLANCE).flat_map(|(_, from)| [from.saturating_sub(1), *from, from + 1]);
-    near.filter_map(|from| track.get(from..from + PROBE)).map(|there| likeness(probe, there)).fold(0.0, f64::max)
+    near.map(|from| bent_likeness(probe, track, from)).fold(0.0, f64::max)
 }
 
 /// The witness is believed only as far as this goes.
