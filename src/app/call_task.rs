@@ -300,7 +300,7 @@ impl Conversation {
             MediaEvent::SpeechStarted { at } => Some(Input::SpeechStarted { at }),
             MediaEvent::SpeechEnded { at } => Some(Input::SpeechEnded { at }),
             MediaEvent::PlaybackDone { id, interrupted } => {
-                self.spoken.done(id.0, self.since_answer());
+                self.spoken.done(id.0, self.since_answer(), interrupted);
                 let id = PlayId(u32::try_from(id.0).ok()?);
                 Some(Input::PlaybackDone { id, interrupted })
             }
@@ -406,14 +406,16 @@ impl Conversation {
     }
 
     fn play(&mut self, id: PlayId, prompts: &[PromptId], slow: bool) {
-        let clips = self.shared.voice.clips(prompts, slow);
+        let sounds = self.shared.voice.sounds(prompts, slow);
+        let pieces = sounds.iter().map(|(clip, words)| (words.to_string(), clip.duration())).collect();
+        let clips = sounds.into_iter().map(|(clip, _)| clip).collect();
         let played = self.media.play(crate::media::PlayId(u64::from(id.0)), clips);
         if let Err(error) = played {
             tracing::error!(call = %self.id, %error, "a prompt cannot be played");
             self.waiting.push_back(Input::PlaybackDone { id, interrupted: true });
             return;
         }
-        self.spoken.begin(u64::from(id.0), self.since_answer(), self.shared.voice.book.text(prompts));
+        self.spoken.begin(u64::from(id.0), self.since_answer(), pieces);
     }
 
     /// Recording begins; its file begins with the answer, so that file and call share one time axis.

@@ -63,10 +63,15 @@ impl Voice {
         self.flows.get(name).cloned()
     }
 
-    /// The sounds of these prompts, in the slow and loud rendering or the plain one.
-    pub fn clips(&self, prompts: &[PromptId], slow: bool) -> Vec<Arc<Clip>> {
-        let clip = |id| self.clips.get(id).map(|r: &Recorded| if slow { r.slow() } else { Arc::clone(&r.plain) });
-        prompts.iter().filter_map(clip).collect()
+    /// The sound and the words of each of these prompts, in the slow and loud rendering or the plain one. A prompt that
+    /// nobody recorded is left out.
+    pub fn sounds(&self, prompts: &[PromptId], slow: bool) -> Vec<(Arc<Clip>, &str)> {
+        let sound = |id| {
+            let recorded: &Recorded = self.clips.get(id)?;
+            let clip = if slow { recorded.slow() } else { Arc::clone(&recorded.plain) };
+            Some((clip, self.book.prompt(id).map_or("", |prompt| prompt.text.as_str())))
+        };
+        prompts.iter().filter_map(sound).collect()
     }
 }
 
