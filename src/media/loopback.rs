@@ -266,8 +266,9 @@ async fn on_a_bad_line_little_more_is_concealed_than_was_lost() {
     let concealed = quality.concealed_ms / 20;
     let lost = dropped.load(Ordering::Relaxed);
     assert!(lost > 5 && quality.lost.abs_diff(lost) <= 5, "seed {SEED}: {lost} lost, {quality:?}");
-    // One per cent of 500 packets, and as much for the time until the jitter is learnt.
-    assert!(concealed <= lost + 10, "seed {SEED}: {lost} lost, {quality:?}");
+    // Half of what a wait that learnt nothing would cost is far off; a machine that stands still for a while is not. What
+    // exactly is concealed at which jitter, the runs in virtual time say.
+    assert!(concealed <= lost + 60, "seed {SEED}: {lost} lost, {quality:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
