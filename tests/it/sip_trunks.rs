@@ -161,14 +161,17 @@ async fn a_trunk_that_is_down_gets_no_call() {
     let (endpoint, _calls) = gateway(config()).await;
     let mut far = Far::new(&endpoint).await;
     let trunks = endpoint.trunks(at_any_time(), vec![far.config("a")]);
-    for _ in 0..2 {
+    let mut faults = 0;
+    while trunks.stats()[0].up {
         let (refused, ()) = tokio::join!(ring(&trunks, None), async {
             let invite = far.request("INVITE").await;
             far.answer(&invite, 500, "", None).await;
         });
         assert_eq!(refused.err(), Some(Failure::Trunk));
+        faults += 1;
     }
-    assert!(!trunks.stats()[0].up);
+    // The answer to the first OPTIONS may come between two of them, and counts.
+    assert!((2..=3).contains(&faults), "down after {faults} faults");
     assert_eq!(trunks.room(), 0);
     assert_eq!(ring(&trunks, None).await.err(), Some(Failure::NoRoom));
     assert!(far.0.receive_within(SILENCE).await.is_none_or(|message| message.method() != Some("INVITE")));
