@@ -20,7 +20,7 @@ use crate::ids::CallId;
 use crate::sip::Trunks;
 use crate::store::dialling::{self, Claimed};
 use crate::store::{DatabaseState, Record, population};
-use crate::survey::{Attempt, Survey, SurveyHash, Windows, plan};
+use crate::survey::{Survey, SurveyHash, Windows};
 
 /// How often the queue is asked.
 const TICK: Duration = Duration::from_millis(500);
@@ -78,9 +78,11 @@ impl Dialler {
     async fn ring(&mut self) -> Result<(), sqlx::Error> {
         let draining = *self.shared.drain.borrow() != Drain::Running;
         let room = self.trunks.room();
-        let windows = Arc::new(self.windows());
-        let now = wall();
-        if draining || room == 0 || !windows.open(now) || *self.shared.store.state().borrow() != DatabaseState::Up {
+        if draining || room == 0 || *self.shared.store.state().borrow() != DatabaseState::Up {
+            return Ok(());
+        }
+        let (windows, now) = (Arc::new(self.windows()), wall());
+        if !windows.open(now) {
             return Ok(());
         }
         let limit = i64::try_from(room).unwrap_or(dialling::CLAIM_MAX);
@@ -129,10 +131,8 @@ impl Dialler {
             }
             let Some(survey) = self.survey(&claimed) else { continue };
             let outcome = after_death(&claimed, &survey, &self.shared);
-            let mut attempts = claimed.before.clone();
-            attempts.push(Attempt { at: claimed.started_at, outcome });
-            let plan = plan(&attempts, claimed.attempts_max, &self.windows(), now);
             tracing::warn!(call = %claimed.attempt, outcome = outcome.code(), "an attempt was cut off by the end of its gateway");
+            let plan = claimed.plan(outcome, &self.windows(), now);
             let ended = Record::AttemptEnded(claimed.ended(outcome, plan, now));
             super::call_task::keep(&self.shared.store, ended).await;
         }

@@ -16,7 +16,7 @@ use crate::sip::{Early, Failure, TrunkAnswer, TrunkCall, Trunks};
 use crate::store::Record;
 use crate::store::dialling::{self, Claimed};
 use crate::store::records::CallStarted;
-use crate::survey::{Attempt, Interview, Outcome, Survey, Windows, plan};
+use crate::survey::{Interview, Outcome, Survey, Windows};
 
 /// The line under which survey calls are listed.
 pub(super) const LINE: &str = "回访";
@@ -162,12 +162,9 @@ impl Attempting {
     }
 
     async fn ended(&self, outcome: Outcome) {
-        let Claimed { attempt, before, attempts_max, started_at, .. } = &*self.claimed;
-        tracing::info!(call = %attempt, outcome = outcome.code(), "a survey attempt ended");
+        tracing::info!(call = %self.claimed.attempt, outcome = outcome.code(), "a survey attempt ended");
         let now = wall();
-        let mut attempts = before.clone();
-        attempts.push(Attempt { at: *started_at, outcome });
-        let plan = plan(&attempts, *attempts_max, &self.windows, now);
+        let plan = self.claimed.plan(outcome, &self.windows, now);
         let ended = Record::AttemptEnded(self.claimed.ended(outcome, plan, now));
         call_task::keep(&self.shared.store, ended).await;
     }
@@ -182,22 +179,10 @@ pub(super) fn after_death(claimed: &Claimed, survey: &Arc<Survey>, shared: &Shar
         claimed.draw,
         claimed.given.iter().cloned(),
     );
-    let known = |outcome: &Outcome| match outcome {
-        Outcome::Reached { answered, .. } => *answered,
-        Outcome::Machine
-        | Outcome::Busy
-        | Outcome::NoAnswer
-        | Outcome::Declined
-        | Outcome::Unreachable
-        | Outcome::NonWorking
-        | Outcome::OutOfService
-        | Outcome::Fax
-        | Outcome::TrunkFault
-        | Outcome::Lost => 0,
-    };
-    let earlier = claimed.before.iter().map(|attempt| known(&attempt.outcome)).max().unwrap_or_default();
+    let known = |outcome: Outcome| outcome.reached().map_or(0, |(answered, _)| answered);
+    let earlier = claimed.before.iter().map(|attempt| known(attempt.outcome)).max().unwrap_or_default();
     let reached = interview.outcome(true);
-    if known(&reached) > earlier { reached } else { Outcome::Lost }
+    if known(reached) > earlier { reached } else { Outcome::Lost }
 }
 
 /// What an unanswered call means for the sample.

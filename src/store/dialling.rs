@@ -16,7 +16,7 @@ use super::records::AttemptEnded;
 use crate::clock::china;
 use crate::directory::PostId;
 use crate::ids::{CallId, CaseNumber, PhoneNumber};
-use crate::survey::{Attempt, Draw, Outcome, Plan, Subject, SurveyHash};
+use crate::survey::{Attempt, Draw, Outcome, Plan, Subject, SurveyHash, Windows, plan};
 
 /// Serialises claims, so that two gateways do not ring two numbers of one household at once.
 const CLAIM_LOCK: i64 = 0x6d69_6e78_696e_0007;
@@ -56,27 +56,21 @@ pub struct Claimed {
 }
 
 impl Claimed {
-    /// The record of its end. `plan` is made of [`Self::before`] and this outcome.
+    /// What follows from this outcome and the attempts before.
+    pub fn plan(&self, outcome: Outcome, windows: &Windows, now: DateTime<Utc>) -> Plan {
+        let mut attempts = self.before.clone();
+        attempts.push(Attempt { at: self.started_at, outcome });
+        plan(&attempts, self.attempts_max, windows, now)
+    }
+
+    /// The record of its end, which is followed by `plan`.
     pub fn ended(&self, outcome: Outcome, plan: Plan, at: DateTime<Utc>) -> AttemptEnded {
-        let reached = match outcome {
-            Outcome::Reached { answered, applicable, .. } => Some((answered, applicable)),
-            Outcome::Machine
-            | Outcome::Busy
-            | Outcome::NoAnswer
-            | Outcome::Declined
-            | Outcome::Unreachable
-            | Outcome::NonWorking
-            | Outcome::OutOfService
-            | Outcome::Fax
-            | Outcome::TrunkFault
-            | Outcome::Lost => None,
-        };
         AttemptEnded {
             attempt: self.attempt,
             sample: self.sample,
             ended_at: at,
             outcome: outcome.code().to_owned(),
-            reached,
+            reached: outcome.reached(),
             disposition: outcome.disposition().code().to_owned(),
             standing: plan.disposition.code().to_owned(),
             again_at: plan.again_at,

@@ -202,6 +202,23 @@ impl fmt::Display for Disposition {
 }
 
 impl Outcome {
+    /// Questions answered and questions that applied, of a person who was reached.
+    pub fn reached(self) -> Option<(u16, u16)> {
+        match self {
+            Self::Reached { answered, applicable, .. } => Some((answered, applicable)),
+            Self::Machine
+            | Self::Busy
+            | Self::NoAnswer
+            | Self::Declined
+            | Self::Unreachable
+            | Self::NonWorking
+            | Self::OutOfService
+            | Self::Fax
+            | Self::TrunkFault
+            | Self::Lost => None,
+        }
+    }
+
     /// What it is by AAPOR's codes.
     pub fn disposition(self) -> Disposition {
         match self {
