@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::PromptId;
+use super::{PromptId, line_of};
 use crate::directory::WindowCode;
 
 /// A state's place in its flow.
@@ -239,6 +239,16 @@ pub struct Problem {
     pub key: String,
     /// What is wrong with it.
     pub message: String,
+}
+
+impl Problem {
+    /// A fault of TOML itself. The key is what stands left of `=` on its line, or the table's name.
+    pub(crate) fn of_toml(text: &str, error: &toml::de::Error) -> Self {
+        let line = error.span().map_or(1, |span| line_of(text, span.start));
+        let begun = text.lines().nth(line - 1).and_then(|line| line.split('=').next()).unwrap_or_default();
+        let key = begun.trim().trim_matches(['[', ']']).to_owned();
+        Self { line, key, message: error.message().to_owned() }
+    }
 }
 
 impl fmt::Display for Problem {

@@ -87,10 +87,7 @@ impl Survey {
     /// # Errors
     /// Every fault found, in the order of lines.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        let file: SurveyFile = toml::from_str(text).map_err(|e| {
-            let line = e.span().map_or(1, |span| line_of(text, span.start));
-            vec![Problem { line, key: key_at(text, line), message: e.message().to_owned() }]
-        })?;
+        let file: SurveyFile = toml::from_str(text).map_err(|e| vec![Problem::of_toml(text, &e)])?;
         let mut reader = Reader { text, problems: Vec::new(), ids: Vec::new() };
         if *file.format.get_ref() != FORMAT {
             let message = format!("is {}, but this gateway reads {FORMAT}", file.format.get_ref());
@@ -314,12 +311,6 @@ impl Reader<'_> {
 
 fn prompts(names: Spanned<Vec<String>>) -> Vec<PromptId> {
     names.into_inner().into_iter().map(PromptId::from).collect()
-}
-
-/// What stands left of `=` on a line, or the table's name; for faults of TOML itself.
-fn key_at(text: &str, line: usize) -> String {
-    let line = text.lines().nth(line - 1).unwrap_or_default();
-    line.split('=').next().unwrap_or_default().trim().trim_matches(['[', ']']).to_owned()
 }
 
 #[cfg(test)]
