@@ -103,6 +103,22 @@ pub fn read_wav(path: &Path) -> anyhow::Result<Vec<i16>> {
 }
 
 impl Phone {
+    /// A telephone that rings `uri` and stays silent for `duration`, offering all that we can speak, in the clear.
+    pub fn new(uri: String, from: String, duration: Duration) -> Self {
+        Self {
+            uri,
+            from,
+            credentials: None,
+            authorities: None,
+            codecs: Vec::new(),
+            srtp: false,
+            steps: Vec::new(),
+            live: None,
+            record: None,
+            duration,
+        }
+    }
+
     /// Rings, follows the script, hangs up.
     ///
     /// # Errors
@@ -253,18 +269,7 @@ impl OnHook {
         let media = self.engine.open(CallId::fresh())?;
         let began = monotonic();
         let dialog = call.answer(media.local_rtp()).await?;
-        let mut phone = Phone {
-            uri: String::new(),
-            from: String::new(),
-            credentials: None,
-            authorities: None,
-            codecs: Vec::new(),
-            srtp: false,
-            steps: Vec::new(),
-            live: Some(live),
-            record: None,
-            duration: longest,
-        };
+        let mut phone = Phone { live: Some(live), ..Phone::new(String::new(), String::new(), longest) };
         phone.talk(dialog, media, began).await
     }
 

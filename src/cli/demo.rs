@@ -143,18 +143,8 @@ async fn show(gateway: &Gateway, request: &Path, number: &str) -> anyhow::Result
 async fn ring(gateway: &Gateway, request: &Path, number: &str) -> anyhow::Result<Talk> {
     let words = Arc::new(phone::read_wav(request)?);
     let (does, live) = mpsc::channel(4);
-    let phone = Phone {
-        uri: format!("sip:{number}@{}", sip(gateway)),
-        from: RESIDENT.into(),
-        credentials: None,
-        authorities: None,
-        codecs: Vec::new(),
-        srtp: false,
-        steps: Vec::new(),
-        live: Some(live),
-        record: None,
-        duration: CALL_LIMIT,
-    };
+    let uri = format!("sip:{number}@{}", sip(gateway));
+    let phone = Phone { live: Some(live), ..Phone::new(uri, RESIDENT.into(), CALL_LIMIT) };
     let resident = tokio::spawn(answer_questions(gateway.board().follow(None).1, words, does));
     let answer = phone.ring().await?;
     resident.abort();

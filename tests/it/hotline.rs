@@ -88,18 +88,9 @@ fn talk(gateway: &mut Gateway, recording: &std::path::Path) -> Talk {
         Step::Speak(Arc::new(read_wav(&repository(&format!("tests/data/calls/{name}.wav"))).expect("a recording")))
     };
     let (does, live) = mpsc::channel(4);
-    let phone = Phone {
-        uri: format!("sip:12345@{}", gateway.sip),
-        from: caller(1),
-        credentials: None,
-        authorities: None,
-        codecs: Vec::new(),
-        srtp: false,
-        steps: Vec::new(),
-        live: Some(live),
-        record: Some(recording.to_owned()),
-        duration: CALL_LIMIT,
-    };
+    let uri = format!("sip:12345@{}", gateway.sip);
+    let record = Some(recording.to_owned());
+    let phone = Phone { live: Some(live), record, ..Phone::new(uri, caller(1), CALL_LIMIT) };
     let ringing = std::thread::spawn(move || {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(phone.ring()).expect("the telephone works")

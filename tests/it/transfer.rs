@@ -54,16 +54,9 @@ fn engine() -> Engine {
 /// A telephone that rings the gateway and says the caller's tone for `stay`.
 fn caller(to: SocketAddr, record: PathBuf, stay: Duration) -> JoinHandle<Talk> {
     let phone = Phone {
-        uri: format!("sip:12345@{to}"),
-        from: "13987650000".into(),
-        credentials: None,
-        authorities: None,
-        codecs: Vec::new(),
-        srtp: false,
         steps: vec![(Duration::ZERO, Step::Speak(Arc::new(tone(CALLER_HZ, 20_000))))],
-        live: None,
         record: Some(record),
-        duration: stay,
+        ..Phone::new(format!("sip:12345@{to}"), "13987650000".into(), stay)
     };
     tokio::spawn(async move {
         match phone.ring().await.expect("the telephone works") {
