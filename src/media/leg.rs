@@ -189,7 +189,7 @@ impl Leg {
         let now = self.since_opening(now);
         let Some(link) = &mut self.link else { return };
         let kind = Header::parse(datagram).ok().and_then(|(header, _)| link.kind(header.payload_type));
-        let mut buffer = [0; MAX_PROTECTED];
+        let mut buffer; // Filled for a protected packet only: most are not.
         let datagram = match &mut link.srtp {
             // Who cannot be the peer is not worth the reckoning, and must not use up an index.
             Some(_) if link.latch.excludes(from) => {
@@ -197,11 +197,8 @@ impl Leg {
                 return;
             }
             Some(srtp) if kind.is_some() => {
-                let opened = copy(datagram, &mut buffer).and_then(|copied| {
-                    let len = srtp.open(copied).ok()?;
-                    copied.get(..len)
-                });
-                let Some(opened) = opened else {
+                buffer = [0; MAX_PROTECTED];
+                let Some(opened) = opened(datagram, &mut buffer, |copied| srtp.open(copied)) else {
                     self.figures.unauthentic += 1;
                     return;
                 };
@@ -239,14 +236,11 @@ impl Leg {
             self.figures.foreign += 1;
             return;
         }
-        let mut buffer = [0; MAX_PROTECTED];
+        let mut buffer;
         let datagram = match &mut link.srtp {
             Some(srtp) => {
-                let opened = copy(datagram, &mut buffer).and_then(|copied| {
-                    let len = srtp.open_rtcp(copied).ok()?;
-                    copied.get(..len)
-                });
-                let Some(opened) = opened else {
+                buffer = [0; MAX_PROTECTED];
+                let Some(opened) = opened(datagram, &mut buffer, |copied| srtp.open_rtcp(copied)) else {
                     self.figures.unauthentic += 1;
                     return;
                 };
@@ -499,6 +493,17 @@ fn copy<'a>(datagram: &[u8], buffer: &'a mut [u8; MAX_PROTECTED]) -> Option<&'a 
     let copied = buffer.get_mut(..datagram.len())?;
     copied.copy_from_slice(datagram);
     Some(copied)
+}
+
+/// What a protected datagram holds, in `buffer`; `None` where it is too long, or `open` finds that it is not the peer's.
+fn opened<'a, E>(
+    datagram: &[u8],
+    buffer: &'a mut [u8; MAX_PROTECTED],
+    open: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+) -> Option<&'a [u8]> {
+    let copied = copy(datagram, buffer)?;
+    let len = open(copied).ok()?;
+    copied.get(..len)
 }
 
 /// The last frames heard.
