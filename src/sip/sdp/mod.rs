@@ -3,11 +3,15 @@
 //! Invariants: nothing is allocated by a number that a peer sent; every media line of an offer is answered, in order;
 //! the peer's payload types are kept; the version in `o=` grows when and only when the description changes.
 
+mod audio;
+mod choice;
 mod crypto;
 mod description;
 mod negotiation;
+mod numbers;
 
-pub(super) use negotiation::{Negotiation, Protection};
+pub(super) use choice::Protection;
+pub(super) use negotiation::Negotiation;
 
 /// Why a session description cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
