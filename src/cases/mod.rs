@@ -1,13 +1,19 @@
-//! A case: what it holds at opening, the states it goes through, and the moves between them.
+//! A case: what it holds at opening, the states it goes through, the moves between them, and its deadlines.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+mod deadline;
 mod draft;
+mod life;
+mod moves;
 mod promise;
 
+pub use deadline::Deadline;
 pub use draft::{CaseDraft, NewCase, ProgressAnswer};
+pub use life::{EXTENSIONS_MAX, Entry, Life, Moved, Office, Opening, Order, Outcome, RETURNS_MAX, Refusal};
+pub use moves::{Ground, Hand, MOVES, Move};
 pub use promise::{Light, Promise, light};
 
 /// Where a case stands (受理→派单→签收→办理→反馈→回访→办结→归档). Stored by [`State::code`].
@@ -90,30 +96,12 @@ impl State {
         Self::ALL.into_iter().find(|s| s.code() == code)
     }
 
-    /// Where a case may go from here, in the order in which operators are offered it.
-    ///
-    /// Backwards moves are 退单 (returned by the owner, to be assigned anew) and 重办 (not solved, to be worked on again).
-    pub fn next(self) -> &'static [Self] {
+    /// Whether the clock of the promise stands still: the resident has been answered.
+    pub fn is_answered(self) -> bool {
         match self {
-            Self::Received => &[Self::Assigned],
-            Self::Assigned => &[Self::Accepted, Self::Received],
-            Self::Accepted => &[Self::Handling, Self::Received],
-            Self::Handling => &[Self::Answered, Self::Received],
-            Self::Answered => &[Self::FollowUp, Self::Closed, Self::Handling],
-            Self::FollowUp => &[Self::Closed, Self::Handling],
-            Self::Closed => &[Self::Archived, Self::Handling],
-            Self::Archived => &[],
+            Self::Received | Self::Assigned | Self::Accepted | Self::Handling => false,
+            Self::Answered | Self::FollowUp | Self::Closed | Self::Archived => true,
         }
-    }
-
-    /// Whether a case may go from here to `to`.
-    pub fn may_become(self, to: Self) -> bool {
-        self.next().contains(&to)
-    }
-
-    /// Every allowed move: the table that the database holds too, refusing the rest.
-    pub fn moves() -> impl Iterator<Item = (Self, Self)> {
-        Self::ALL.into_iter().flat_map(|from| from.next().iter().map(move |to| (from, *to)))
     }
 }
 
@@ -134,50 +122,7 @@ impl fmt::Display for State {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    fn any_state() -> impl Strategy<Value = State> {
-        (0..State::ALL.len()).prop_map(|i| State::ALL[i])
-    }
-
-    proptest! {
-        /// However a case is pushed about: only listed moves happen, and what is filed never moves again.
-        #[test]
-        fn no_push_leaves_the_table(pushes in proptest::collection::vec(any_state(), 0..60)) {
-            let mut at = State::Received;
-            for to in pushes {
-                let allowed = State::moves().any(|m| m == (at, to));
-                prop_assert_eq!(at.may_become(to), allowed);
-                prop_assert!(!(allowed && at == State::Archived));
-                if allowed {
-                    at = to;
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn every_state_is_reached_and_can_be_filed() {
-        let mut reached = vec![State::Received];
-        while let Some((_, to)) = State::moves().find(|(from, to)| reached.contains(from) && !reached.contains(to)) {
-            reached.push(to);
-        }
-        assert_eq!(reached.len(), State::ALL.len());
-        let mut files = vec![State::Archived];
-        while let Some((from, _)) = State::moves().find(|(from, to)| files.contains(to) && !files.contains(from)) {
-            files.push(from);
-        }
-        assert_eq!(files.len(), State::ALL.len());
-    }
-
-    #[test]
-    fn no_state_is_closed_without_an_answer() {
-        for from in [State::Received, State::Assigned, State::Accepted, State::Handling] {
-            assert!(!from.may_become(State::Closed) && !from.may_become(State::Archived), "{from}");
-        }
-    }
 
     #[test]
     fn codes_go_both_ways() {

@@ -7,7 +7,7 @@ use crate::clock::china;
 use crate::directory::{Calendar, ServiceItem};
 
 /// Share of the time, in per cent, after which a case is amber.
-const AMBER_PERCENT: i64 = 80;
+pub(super) const AMBER_PERCENT: i64 = 80;
 
 /// What is promised.
 #[derive(Clone, Debug, PartialEq, Eq)]

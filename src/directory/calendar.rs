@@ -53,6 +53,12 @@ impl Calendar {
         day
     }
 
+    /// Work days after `from`, up to and including `until`; none when it is not later.
+    pub fn workdays_after(&self, from: NaiveDate, until: NaiveDate) -> u16 {
+        let days = next(from).iter_days().take_while(|day| *day <= until).filter(|day| self.is_workday(*day));
+        u16::try_from(days.count()).unwrap_or(u16::MAX)
+    }
+
     /// Whether offices are open at `at`.
     pub fn is_open(&self, at: DateTime<Utc>) -> bool {
         let local = local(at);
@@ -85,11 +91,30 @@ impl Calendar {
             .sum()
     }
 
+    /// The first moment at which offices have been open for `span` since `from`; `from` itself where there are no office
+    /// hours, or none within a year.
+    pub fn after_open(&self, from: DateTime<Utc>, span: TimeDelta) -> DateTime<Utc> {
+        let start = local(from);
+        let mut left = span;
+        if left <= TimeDelta::zero() {
+            return from;
+        }
+        let days = start.date().iter_days().take(LOOK_AHEAD_DAYS as usize).filter(|day| self.is_workday(*day));
+        for opening in days.flat_map(|day| self.openings(day)) {
+            let begins = opening.from.max(start);
+            let lasts = (opening.until - begins).max(TimeDelta::zero());
+            if lasts >= left {
+                return moment(begins + left);
+            }
+            left -= lasts;
+        }
+        from
+    }
+
     /// The last moment of `day`'s office hours; the day's end when there are none.
     pub fn close_of(&self, day: NaiveDate) -> DateTime<Utc> {
         let close = self.hours.last().map_or(NaiveTime::from_hms_opt(23, 59, 59), |h| Some(h.until));
-        let close = day.and_time(close.unwrap_or_default());
-        china().from_local_datetime(&close).single().map_or_else(|| close.and_utc(), |t| t.to_utc())
+        moment(day.and_time(close.unwrap_or_default()))
     }
 
     fn openings(&self, day: NaiveDate) -> impl Iterator<Item = Opening> + '_ {
@@ -105,6 +130,11 @@ impl Calendar {
 /// The wall clock of an office.
 fn local(at: DateTime<Utc>) -> NaiveDateTime {
     at.with_timezone(&china()).naive_local()
+}
+
+/// The moment at which an office's wall clock says so.
+fn moment(local: NaiveDateTime) -> DateTime<Utc> {
+    china().from_local_datetime(&local).single().map_or_else(|| local.and_utc(), |t| t.to_utc())
 }
 
 fn next(day: NaiveDate) -> NaiveDate {
@@ -184,6 +214,31 @@ mod tests {
         check("2026-09-28T00:00", "2026-09-29T00:00", 420);
         check("2026-09-30T17:00", "2026-10-08T09:00", 60);
         check("2026-09-28T10:00", "2026-09-28T09:00", 0);
+    }
+
+    #[test]
+    fn office_time_is_added() {
+        let check = |from: &str, minutes, until: &str| {
+            assert_eq!(calendar().after_open(at(from), TimeDelta::minutes(minutes)), at(until), "{from} + {minutes}");
+        };
+        check("2026-09-28T09:00", 60, "2026-09-28T10:00");
+        check("2026-09-28T11:30", 30, "2026-09-28T12:00");
+        check("2026-09-28T11:30", 60, "2026-09-28T14:30");
+        check("2026-09-28T20:00", 1, "2026-09-29T08:31");
+        check("2026-09-30T17:00", 60, "2026-10-08T09:00");
+        check("2026-10-01T10:00", 0, "2026-10-01T10:00");
+        assert_eq!(Calendar::default().after_open(at("2026-09-28T09:00"), TimeDelta::hours(1)), at("2026-09-28T09:00"));
+    }
+
+    #[test]
+    fn work_days_are_counted() {
+        let check = |from: &str, until: &str, days| {
+            assert_eq!(calendar().workdays_after(day(from), day(until)), days, "{from} {until}");
+        };
+        check("2026-09-28", "2026-09-30", 2);
+        check("2026-09-30", "2026-10-12", 4);
+        check("2026-09-30", "2026-09-30", 0);
+        check("2026-09-30", "2026-09-01", 0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A small district for tests; all people invented.
 
-use chrono::NaiveTime;
+use chrono::{DateTime, NaiveTime, Utc};
 
 use super::{
     Calendar, Directory, Hours, ItemId, Level, OrgId, Organisation, Person, PersonId, Post, PostId, ServiceItem,
@@ -77,4 +77,20 @@ pub(crate) fn district() -> Directory {
         ..Calendar::default()
     };
     d
+}
+
+/// The work days of 2026 as delivered, with the usual office hours.
+pub(crate) fn year_2026() -> Calendar {
+    let rows = include_str!("../../seeds/calendar_days.csv").lines().skip(1);
+    let exceptions = rows.map(|row| {
+        let (day, rest) = row.split_once(',').expect("a day");
+        (day.parse().expect("a day"), rest.starts_with("true"))
+    });
+    Calendar { exceptions: exceptions.collect(), ..district().calendar }
+}
+
+/// `2026-09-28T09:00` in China Standard Time.
+#[track_caller]
+pub(crate) fn at(text: &str) -> DateTime<Utc> {
+    format!("{text}:00+08:00").parse().unwrap_or_else(|e| panic!("{text}: {e}"))
 }

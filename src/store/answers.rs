@@ -1,12 +1,14 @@
 //! What a survey call leaves behind becomes rows. Each record can be applied any number of times.
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use sqlx::PgConnection;
-use sqlx::types::Json;
 
 use super::audit::{self, Deed};
+use super::case_log::{self, NewEvent};
+use super::cases::{self, By};
 use super::records::{AttemptEnded, DoNotCall, SurveyAnswered};
-use crate::cases::State;
+use crate::cases::{Hand, Move, Order};
 use crate::ids::CaseNumber;
 
 /// Who acts where no person does.
@@ -104,34 +106,17 @@ pub(super) async fn attempt_ended(db: &mut PgConnection, ended: &AttemptEnded) -
 
 /// Works on a case again that counted as answered (重办); one that is still being worked on goes on with a note.
 async fn reopen(db: &mut PgConnection, case: CaseNumber, reason: &str, at: DateTime<Utc>) -> Result<(), sqlx::Error> {
-    let state: Option<String> = sqlx::query_scalar("SELECT state FROM cases WHERE number = $1 FOR UPDATE")
-        .bind(case.as_i64())
-        .fetch_optional(&mut *db)
-        .await?;
-    let Some(from) = state.as_deref().map(super::cases::parse_state).transpose()? else { return Ok(()) };
-    let moves = from.may_become(State::Handling) && from != State::Accepted;
-    sqlx::query(
-        "UPDATE cases SET version = version + 1, state = CASE WHEN $2 THEN 'handling' ELSE state END,
-             closed_at = CASE WHEN $2 THEN NULL ELSE closed_at END WHERE number = $1",
-    )
-    .bind(case.as_i64())
-    .bind(moves)
-    .execute(&mut *db)
-    .await?;
-    sqlx::query(
-        "INSERT INTO case_events (case_number, seq, at, actor, kind, from_state, to_state, reason, detail)
-         SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4, $5, $6, $7, $8 FROM case_events WHERE case_number = $1",
-    )
-    .bind(case.as_i64())
-    .bind(at)
-    .bind(ACTOR)
-    .bind(if moves { "moved" } else { "noted" })
-    .bind(moves.then(|| from.code()))
-    .bind(moves.then(|| State::Handling.code()))
-    .bind(reason)
-    .bind(Json(serde_json::json!({})))
-    .execute(&mut *db)
-    .await?;
+    let version: Option<i32> =
+        sqlx::query_scalar("UPDATE cases SET version = version + 1 WHERE number = $1 RETURNING version")
+            .bind(case.as_i64())
+            .fetch_optional(&mut *db)
+            .await?;
+    let Some(version) = version else { return Ok(()) };
+    let by = By { number: case, version, actor: ACTOR, reason, at };
+    let life = case_log::life(db, case).await?;
+    if cases::carry_out(db, by, life, Order::new(Move::Redo), Hand::Gateway).await?.is_err() {
+        case_log::add(db, by, NewEvent { kind: "noted", moved: None, detail: json!({}) }).await?;
+    }
     let object = format!("case/{case}");
     audit::append_in(db, Deed { actor: ACTOR, action: "reopen", object: &object, reason, at }).await?;
     Ok(())

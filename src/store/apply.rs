@@ -158,7 +158,7 @@ async fn case_opened(db: &mut PgConnection, case: &NewCase) -> Result<(), sqlx::
     )
     .bind(case.number.as_i64())
     .bind(draft.opened_at)
-    .bind(Json(serde_json::json!({ "owner_post": owner, "asked_first": draft.owner.0 })))
+    .bind(Json(serde_json::json!({ "owner": owner, "asked_first": draft.owner.0, "due_on": draft.due_on })))
     .execute(db)
     .await?;
     Ok(())

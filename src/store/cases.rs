@@ -1,16 +1,17 @@
-//! Cases: every change by a person, with its event and its row in the audit trail, in one transaction.
+//! Cases: every change, with its event and its row in the audit trail, in one transaction.
 //!
-//! The database itself refuses a move that is not in `case_moves`, a case without an owner, and a change of state without
-//! an event; what is checked here is only said better here.
+//! Where a case stands is folded from its log ([`case_log`](super::case_log)), decided on by [`Life`], and written back as
+//! columns for lists to read. The database itself refuses a move that is not in `case_steps`, an owner who has not accepted,
+//! and a change that no event tells of; what is checked here is only said better here.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::audit::{self, Deed};
-use super::{Change, Store};
-use crate::cases::{Kind, Origin, State};
+use super::case_log::{self, NewEvent};
+use super::{Change, Store, shelf};
+use crate::cases::{Entry, Hand, Kind, Life, Office, Order, Origin, Refusal, State};
 use crate::directory::PostId;
 use crate::ids::CaseNumber;
 
@@ -33,15 +34,14 @@ pub enum CaseError {
         /// The version it has.
         current: i32,
     },
-    /// The move is not allowed.
-    #[error("case {number} cannot go from {from} to {to}")]
-    Move {
+    /// The move is not possible.
+    #[error("case {number}")]
+    Refused {
         /// The case.
         number: CaseNumber,
-        /// Where it stands.
-        from: State,
-        /// Where it should go.
-        to: State,
+        /// The rule against it.
+        #[source]
+        rule: Refusal,
     },
     /// There is no such post.
     #[error("no post {}", post.0)]
@@ -70,75 +70,59 @@ pub struct By<'a> {
 }
 
 impl Store {
-    /// Moves a case; returns its new version. Closing it notes the time, reopening clears it.
-    pub async fn move_case(&self, by: By<'_>, to: State) -> Result<i32, CaseError> {
-        let version = move_case(self.pool(), by, to).await?;
-        self.announce(Change::Case(by.number));
-        Ok(version)
-    }
-
-    /// Gives a case to another post; returns its new version. The state stays: giving and moving are two events.
-    pub async fn assign_case(&self, by: By<'_>, to: PostId) -> Result<i32, CaseError> {
-        let version = assign_case(self.pool(), by, to).await?;
-        self.announce(Change::Case(by.number));
-        Ok(version)
-    }
-
-    /// Corrects the summary; what was recognised stays in `words`, what stood before in the event. Returns the new version.
-    pub async fn correct_case(&self, by: By<'_>, summary: &str) -> Result<i32, CaseError> {
-        let version = correct_case(self.pool(), by, summary).await?;
-        self.announce(Change::Case(by.number));
-        Ok(version)
-    }
-
-    /// Adds a note, the reason of `by`, and changes nothing else. Returns the new version.
-    pub async fn note_case(&self, by: By<'_>) -> Result<i32, CaseError> {
-        let version = note_case(self.pool(), by).await?;
+    /// Moves a case; returns its new version.
+    ///
+    /// # Errors
+    /// See [`CaseError`].
+    pub async fn move_case(&self, by: By<'_>, order: Order, hand: Hand) -> Result<i32, CaseError> {
+        let version = move_case(self.pool(), by, order, hand).await?;
         self.announce(Change::Case(by.number));
         Ok(version)
     }
 }
 
 /// As [`Store::move_case`], without the announcement.
-pub async fn move_case(pool: &PgPool, by: By<'_>, to: State) -> Result<i32, CaseError> {
+pub async fn move_case(pool: &PgPool, by: By<'_>, order: Order, hand: Hand) -> Result<i32, CaseError> {
     let mut tx = pool.begin().await?;
-    let locked = lock(&mut tx, by).await?;
-    if !locked.state.may_become(to) {
-        return Err(CaseError::Move { number: by.number, from: locked.state, to });
+    let Locked { life, .. } = lock(&mut tx, by).await?;
+    if let Some(post) = order.post {
+        let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM posts WHERE id = $1)")
+            .bind(post.0)
+            .fetch_one(&mut *tx)
+            .await?;
+        if !known {
+            return Err(CaseError::UnknownPost { post });
+        }
     }
-    let closed = matches!(to, State::Closed | State::Archived);
-    sqlx::query(
-        "UPDATE cases SET state = $2, closed_at = CASE WHEN $3 THEN coalesce(closed_at, $4) END WHERE number = $1",
-    )
-    .bind(by.number.as_i64())
-    .bind(to.code())
-    .bind(closed)
-    .bind(by.at)
-    .execute(&mut *tx)
-    .await?;
-    add_event(&mut tx, by, "moved", Some((locked.state, to)), json!({})).await?;
+    let made = carry_out(&mut tx, by, life, order, hand).await?;
+    made.map_err(|rule| CaseError::Refused { number: by.number, rule })?;
     finish(tx, by, "move").await
 }
 
-/// As [`Store::assign_case`], without the announcement.
-pub async fn assign_case(pool: &PgPool, by: By<'_>, to: PostId) -> Result<i32, CaseError> {
-    let mut tx = pool.begin().await?;
-    let locked = lock(&mut tx, by).await?;
-    let known: bool =
-        sqlx::query_scalar("SELECT EXISTS (SELECT FROM posts WHERE id = $1)").bind(to.0).fetch_one(&mut *tx).await?;
-    if !known {
-        return Err(CaseError::UnknownPost { post: to });
-    }
-    sqlx::query("UPDATE cases SET owner_post_id = $2 WHERE number = $1")
-        .bind(by.number.as_i64())
-        .bind(to.0)
-        .execute(&mut *tx)
-        .await?;
-    add_event(&mut tx, by, "assigned", None, json!({ "from_post": locked.owner.0, "to_post": to.0 })).await?;
-    finish(tx, by, "assign").await
+/// Makes the move within the transaction that holds the case, and writes its event; or says which rule is against it.
+pub(super) async fn carry_out(
+    tx: &mut PgConnection,
+    by: By<'_>,
+    mut life: Life,
+    order: Order,
+    hand: Hand,
+) -> Result<Result<(), Refusal>, sqlx::Error> {
+    let (calendar, arbiter) = (shelf::calendar(tx).await?, arbiter(tx).await?.unwrap_or(life.owner));
+    let office = Office { calendar: &calendar, arbiter };
+    let from = life.state;
+    let moved = match life.decide(order, hand, by.reason, by.at, office) {
+        Ok(moved) => moved,
+        Err(rule) => return Ok(Err(rule)),
+    };
+    life.apply(&Entry::Moved(moved.clone()));
+    stand(tx, by, &life).await?;
+    let detail = serde_json::to_value(moved.outcome).map_err(|e| sqlx::Error::Encode(e.into()))?;
+    let event = NewEvent { kind: "moved", moved: Some((moved.mv, from, moved.to)), detail };
+    case_log::add(tx, by, event).await?;
+    Ok(Ok(()))
 }
 
-/// As [`Store::correct_case`], without the announcement.
+/// Corrects the summary; what was recognised stays in `words`, what stood before in the event. Returns the new version.
 pub async fn correct_case(pool: &PgPool, by: By<'_>, summary: &str) -> Result<i32, CaseError> {
     let mut tx = pool.begin().await?;
     let locked = lock(&mut tx, by).await?;
@@ -148,41 +132,74 @@ pub async fn correct_case(pool: &PgPool, by: By<'_>, summary: &str) -> Result<i3
         .execute(&mut *tx)
         .await?;
     let detail = json!({ "field": "summary", "before": locked.summary, "after": summary });
-    add_event(&mut tx, by, "corrected", None, detail).await?;
+    case_log::add(&mut tx, by, NewEvent { kind: "corrected", moved: None, detail }).await?;
     finish(tx, by, "correct").await
 }
 
-/// As [`Store::note_case`], without the announcement.
+/// Adds a note, the reason of `by`, and changes nothing else. Returns the new version.
 pub async fn note_case(pool: &PgPool, by: By<'_>) -> Result<i32, CaseError> {
     let mut tx = pool.begin().await?;
     lock(&mut tx, by).await?;
-    add_event(&mut tx, by, "noted", None, json!({})).await?;
+    case_log::add(&mut tx, by, NewEvent { kind: "noted", moved: None, detail: json!({}) }).await?;
     finish(tx, by, "note").await
 }
 
 /// A case as it stands, held until the transaction ends.
 struct Locked {
-    state: State,
-    owner: PostId,
+    life: Life,
     summary: String,
 }
 
 /// Takes the case for this transaction, if its version is the one seen, and raises the version.
 async fn lock(tx: &mut PgConnection, by: By<'_>) -> Result<Locked, CaseError> {
-    let row: Option<(String, i64, String, i32)> =
-        sqlx::query_as("SELECT state, owner_post_id, summary, version FROM cases WHERE number = $1 FOR UPDATE")
-            .bind(by.number.as_i64())
-            .fetch_optional(&mut *tx)
-            .await?;
-    let (state, owner, summary, current) = row.ok_or(CaseError::Unknown { number: by.number })?;
+    let row: Option<(String, i32)> = sqlx::query_as("SELECT summary, version FROM cases WHERE number = $1 FOR UPDATE")
+        .bind(by.number.as_i64())
+        .fetch_optional(&mut *tx)
+        .await?;
+    let (summary, current) = row.ok_or(CaseError::Unknown { number: by.number })?;
     if current != by.version {
         return Err(CaseError::Conflict { number: by.number, seen: by.version, current });
     }
     sqlx::query("UPDATE cases SET version = version + 1 WHERE number = $1")
         .bind(by.number.as_i64())
-        .execute(tx)
+        .execute(&mut *tx)
         .await?;
-    Ok(Locked { state: parse_state(&state)?, owner: PostId(owner), summary })
+    let life = case_log::life(tx, by.number).await?;
+    Ok(Locked { life, summary })
+}
+
+/// Writes back where the case stands. Closing notes the time, taking it up again clears it.
+async fn stand(tx: &mut PgConnection, by: By<'_>, life: &Life) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE cases SET state = $2, owner_post_id = $3, offered_post_id = $4, due_on = $5, clock_from = $6, returns = $7,
+             extensions = $8, supervised = $9, closed_at = CASE WHEN $10 THEN coalesce(closed_at, $11) END
+         WHERE number = $1",
+    )
+    .bind(by.number.as_i64())
+    .bind(life.state.code())
+    .bind(life.owner.0)
+    .bind(life.offered.map(|post| post.0))
+    .bind(life.due_on)
+    .bind(life.clock_from)
+    .bind(i16::try_from(life.returns).unwrap_or(i16::MAX))
+    .bind(i16::try_from(life.extensions).unwrap_or(i16::MAX))
+    .bind(life.supervised)
+    .bind(matches!(life.state, State::Closed | State::Archived))
+    .bind(by.at)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// The district's duty post, or else any; `None` in a directory without posts.
+async fn arbiter(tx: &mut PgConnection) -> Result<Option<PostId>, sqlx::Error> {
+    let id: Option<i64> = sqlx::query_scalar(
+        "SELECT p.id FROM posts AS p JOIN organisations AS o ON o.id = p.org_id
+         ORDER BY p.window_code IS NOT NULL, o.level <> 'district', p.id LIMIT 1",
+    )
+    .fetch_optional(tx)
+    .await?;
+    Ok(id.map(PostId))
 }
 
 /// Writes the change into the audit trail and makes all of it durable; returns the new version. The trail comes last:
@@ -192,31 +209,6 @@ async fn finish(mut tx: Transaction<'_, Postgres>, by: By<'_>, action: &str) -> 
     audit::append_in(&mut tx, Deed { actor: by.actor, action, object: &object, reason: by.reason, at: by.at }).await?;
     tx.commit().await?;
     Ok(by.version + 1)
-}
-
-/// The next event; the case is locked, so its number is ours.
-async fn add_event(
-    tx: &mut PgConnection,
-    by: By<'_>,
-    kind: &str,
-    moved: Option<(State, State)>,
-    detail: serde_json::Value,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO case_events (case_number, seq, at, actor, kind, from_state, to_state, reason, detail)
-         SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4, $5, $6, $7, $8 FROM case_events WHERE case_number = $1",
-    )
-    .bind(by.number.as_i64())
-    .bind(by.at)
-    .bind(by.actor)
-    .bind(kind)
-    .bind(moved.map(|(from, _)| from.code()))
-    .bind(moved.map(|(_, to)| to.code()))
-    .bind(by.reason)
-    .bind(Json(detail))
-    .execute(tx)
-    .await?;
-    Ok(())
 }
 
 /// A state as stored; the database admits no other.
@@ -248,11 +240,11 @@ mod tests {
     use rand::{RngExt, SeedableRng};
 
     use super::*;
-    use crate::cases::NewCase;
+    use crate::cases::{MOVES, Move, NewCase};
     use crate::ids::CallId;
     use crate::store::Record;
     use crate::store::apply::apply;
-    use crate::store::testing::{self, TestDatabase, by};
+    use crate::store::testing::{self, TestDatabase, by, order, walk};
 
     async fn open(pool: &PgPool) -> CaseNumber {
         let number = CaseNumber::from_serial(5_000_000);
@@ -277,13 +269,12 @@ mod tests {
     #[tokio::test]
     async fn the_database_lists_the_same_moves() {
         let pool = TestDatabase::fresh().await.pool;
-        let moves: Vec<(String, String)> =
-            sqlx::query_as("SELECT from_state, to_state FROM case_moves").fetch_all(&pool).await.expect("reads");
-        for from in State::ALL {
-            for to in State::ALL {
-                let listed = moves.contains(&(from.code().to_owned(), to.code().to_owned()));
-                assert_eq!(listed, from.may_become(to), "{from:?} to {to:?}");
-            }
+        let stored: Vec<(String, String, String)> =
+            sqlx::query_as("SELECT move, from_state, to_state FROM case_steps").fetch_all(&pool).await.expect("reads");
+        assert_eq!(stored.len(), MOVES.len());
+        for (mv, from, to) in MOVES {
+            let step = (mv.code().to_owned(), from.code().to_owned(), to.code().to_owned());
+            assert!(stored.contains(&step), "{step:?}");
         }
     }
 
@@ -295,33 +286,44 @@ mod tests {
         let mut random = rand::rngs::StdRng::seed_from_u64(seed);
         let (mut state, mut version, mut told) = (State::Received, 1, vec!["received"]);
         for step in 0..300 {
-            let to = State::ALL[random.random_range(0..State::ALL.len())];
-            // Past our own check: the trigger alone decides.
+            let (at, to) = (format!("seed {seed}, step {step}"), State::ALL[random.random_range(0..State::ALL.len())]);
+            // Past our own check: the database alone decides.
             let mut tx = pool.begin().await.expect("begins");
-            let raw = "UPDATE cases SET state = $2, closed_at = CASE WHEN $3 THEN now() END WHERE number = $1";
-            let closed = matches!(to, State::Closed | State::Archived);
-            let raw = sqlx::query(raw).bind(number.as_i64()).bind(to.code()).bind(closed).execute(&mut *tx).await;
-            let allowed = state.may_become(to);
-            assert_eq!(raw.is_ok(), allowed || state == to, "seed {seed}, step {step}: {state:?} to {to:?}");
+            let raw = "UPDATE cases SET state = $2, closed_at = CASE WHEN $3 THEN now() END,
+                           offered_post_id = CASE WHEN $4 THEN owner_post_id END WHERE number = $1";
+            let raw = sqlx::query(raw)
+                .bind(number.as_i64())
+                .bind(to.code())
+                .bind(matches!(to, State::Closed | State::Archived))
+                .bind(to == State::Assigned)
+                .execute(&mut *tx)
+                .await;
+            let listed = MOVES.iter().any(|(_, start, end)| (*start, *end) == (state, to));
+            assert_eq!(raw.is_ok(), listed || state == to, "{at}: {state:?} to {to:?}");
             tx.rollback().await.expect("rolls back");
 
-            match move_case(&pool, by(number, version), to).await {
+            let mv = Move::ALL[random.random_range(0..Move::ALL.len())];
+            match move_case(&pool, by(number, version), order(mv), Hand::Leader).await {
                 Ok(next) => {
-                    assert!(allowed, "seed {seed}, step {step}: {state:?} to {to:?}");
-                    (state, version) = (to, next);
-                    told.push(to.code());
+                    assert!(mv.leads(state).is_some(), "{at}: {mv} from {state}");
+                    state = mv.leads(state).unwrap_or(state);
+                    version = next;
+                    told.push(state.code());
                 }
-                Err(CaseError::Move { from, .. }) => assert!(!allowed && from == state, "seed {seed}, step {step}"),
-                Err(e) => panic!("seed {seed}, step {step}: {e}"),
-            }
-            if state == State::Archived {
-                break; // Nothing moves it any more.
+                Err(CaseError::Refused { rule: Refusal::State { from, .. }, .. }) => {
+                    assert!(mv.leads(state).is_none() && from == state, "{at}: {mv} from {state}");
+                }
+                Err(CaseError::Refused { rule: Refusal::Extended | Refusal::Final | Refusal::Day, .. }) => {
+                    assert!(mv.leads(state).is_some(), "{at}: {mv} from {state}");
+                }
+                Err(e) => panic!("{at}: {e}"),
             }
         }
         let events: Vec<String> =
             sqlx::query_scalar("SELECT to_state FROM case_events ORDER BY seq").fetch_all(&pool).await.expect("reads");
         assert_eq!(events, told);
-        assert!(told.len() > 5, "a walk that goes nowhere proves nothing: {told:?}");
+        assert!(told.len() > 15, "a walk that goes nowhere proves nothing: {told:?}");
+        assert_eq!(case_log::astray(&pool, 9).await.expect("reads"), []);
     }
 
     #[tokio::test]
@@ -332,7 +334,8 @@ mod tests {
         assert!(a.is_ok() != b.is_ok());
         let lost = a.err().or(b.err()).expect("one of them");
         assert!(matches!(lost, CaseError::Conflict { seen: 1, current: 2, .. }), "{lost}");
-        let unknown = move_case(&pool, by(CaseNumber::from_serial(6_000_000), 1), State::Assigned).await;
+        let missing = by(CaseNumber::from_serial(6_000_000), 1);
+        let unknown = move_case(&pool, missing, order(Move::Assign), Hand::Operator).await;
         assert!(matches!(unknown, Err(CaseError::Unknown { .. })));
     }
 
@@ -355,39 +358,53 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn assigning_tells_from_whom_to_whom() {
+    async fn a_post_owns_a_case_once_it_accepted_it() {
         let pool = TestDatabase::fresh().await.pool;
         let number = open(&pool).await;
-        assign_case(&pool, by(number, 1), PostId(8)).await.expect("assigns");
-        let posts: (i64, i64) = sqlx::query_as(
-            "SELECT (detail->>'from_post')::bigint, (detail->>'to_post')::bigint FROM case_events WHERE kind = 'assigned'",
-        )
-        .fetch_one(&pool)
-        .await
-        .expect("one event");
-        assert_eq!(posts, (7, 8));
-        let nowhere = assign_case(&pool, by(number, 2), PostId(999_999)).await;
+        let to = |post| Order { post: Some(PostId(post)), ..order(Move::Assign) };
+        let posts = async || -> (i64, Option<i64>) {
+            sqlx::query_as("SELECT owner_post_id, offered_post_id FROM cases").fetch_one(&pool).await.expect("reads")
+        };
+        move_case(&pool, by(number, 1), to(8), Hand::Operator).await.expect("offers");
+        assert_eq!(posts().await, (7, Some(8)));
+        move_case(&pool, by(number, 2), order(Move::Accept), Hand::Operator).await.expect("accepts");
+        assert_eq!(posts().await, (8, None));
+        let nowhere = move_case(&pool, by(number, 3), to(999_999), Hand::Operator).await;
         assert!(matches!(nowhere, Err(CaseError::UnknownPost { .. })));
-        assert_eq!(note_case(&pool, by(number, 2)).await.expect("notes"), 3, "a refused change raised no version");
+        assert_eq!(note_case(&pool, by(number, 3)).await.expect("notes"), 4, "a refused change raised no version");
     }
 
     #[tokio::test]
-    async fn closing_notes_the_time_and_reopening_clears_it() {
+    async fn the_second_return_goes_to_the_district_and_is_the_last() {
         let pool = TestDatabase::fresh().await.pool;
         let number = open(&pool).await;
-        use State::{Accepted, Answered, Assigned, Closed, Handling};
-        for (version, (to, closed)) in (1..).zip([
-            (Assigned, false),
-            (Accepted, false),
-            (Handling, false),
-            (Answered, false),
-            (Closed, true),
-            (Handling, false),
+        use Move::{Accept, Assign, Return};
+        let version = walk(&pool, number, 1, &[Assign, Accept, Return, Assign, Return]).await;
+        let stands: (i64, i16) =
+            sqlx::query_as("SELECT owner_post_id, returns FROM cases").fetch_one(&pool).await.expect("reads");
+        assert_eq!(stands, (9, 2), "the district's duty post");
+        let version = walk(&pool, number, version, &[Assign]).await;
+        let third = move_case(&pool, by(number, version), order(Return), Hand::Leader).await;
+        assert!(matches!(third, Err(CaseError::Refused { rule: Refusal::Final, .. })));
+    }
+
+    #[tokio::test]
+    async fn closing_notes_the_time_and_taking_up_again_clears_it() {
+        let pool = TestDatabase::fresh().await.pool;
+        let number = open(&pool).await;
+        use Move::{Accept, Answer, Assign, Close, Handle, Redo};
+        for (version, (mv, closed)) in (1..).zip([
+            (Assign, false),
+            (Accept, false),
+            (Handle, false),
+            (Answer, false),
+            (Close, true),
+            (Redo, false),
         ]) {
-            move_case(&pool, by(number, version), to).await.expect("moves");
+            walk(&pool, number, version, &[mv]).await;
             let at: Option<DateTime<Utc>> =
                 sqlx::query_scalar("SELECT closed_at FROM cases").fetch_one(&pool).await.expect("reads");
-            assert_eq!(at.is_some(), closed, "{to:?}");
+            assert_eq!(at.is_some(), closed, "{mv}");
         }
     }
 
@@ -402,10 +419,18 @@ mod tests {
             "DELETE FROM cases WHERE number = $1",
             "UPDATE case_events SET actor = 'nobody' WHERE case_number = $1",
             "DELETE FROM case_events WHERE case_number = $1",
-            // A lawful move, but nobody says so.
-            "UPDATE cases SET state = 'assigned' WHERE number = $1",
-            "INSERT INTO case_events (case_number, seq, at, actor, kind, from_state, to_state, reason, detail)
-             VALUES ($1, 9, now(), 'li', 'moved', 'received', 'closed', '', '{}')",
+            "UPDATE cases SET first_post_id = 8 WHERE number = $1",
+            // A lawful move and a lawful day, but nobody says so.
+            "UPDATE cases SET state = 'assigned', offered_post_id = 8 WHERE number = $1",
+            "UPDATE cases SET due_on = due_on + 1 WHERE number = $1",
+            // Nobody has accepted it.
+            "UPDATE cases SET owner_post_id = 8 WHERE number = $1",
+            "INSERT INTO case_events (case_number, seq, at, actor, kind, move, from_state, to_state, reason, detail)
+             VALUES ($1, 9, now(), 'li', 'moved', 'close', 'received', 'closed', '', '{}')",
+            "INSERT INTO case_events (case_number, seq, at, actor, kind, move, from_state, to_state, reason, detail)
+             VALUES ($1, 9, now(), 'li', 'moved', 'urge', 'received', 'received', '', '{}')",
+            "DELETE FROM case_log WHERE case_number = $1",
+            "UPDATE case_log SET hash = prev WHERE case_number = $1",
         ] {
             assert!(refuses(&pool, number, statement).await, "accepted: {statement}");
         }

@@ -23,6 +23,7 @@ mod apply;
 pub mod audit;
 pub mod calls;
 pub mod campaigns;
+pub mod case_log;
 pub mod cases;
 pub mod consent;
 mod database;

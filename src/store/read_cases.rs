@@ -46,8 +46,12 @@ pub struct CaseRow {
     pub owner_org: String,
     /// The last day of the promise.
     pub due_on: NaiveDate,
-    /// When the caller first spoke.
-    pub received_at: DateTime<Utc>,
+    /// From when the time of the promise counts.
+    pub clock_from: DateTime<Utc>,
+    /// Times it was given back.
+    pub returns: i16,
+    /// Whether leadership watches it.
+    pub supervised: bool,
     /// When it was opened.
     pub opened_at: DateTime<Utc>,
     /// When it was closed.
@@ -95,6 +99,18 @@ pub struct CaseDetail {
     pub owner_a: String,
     /// Who stands in.
     pub owner_b: String,
+    /// The post that was asked first, with its organisation.
+    pub first: String,
+    /// The post that is to accept it, while it is assigned.
+    pub offered_post_id: Option<i64>,
+    /// As `first`.
+    pub offered: Option<String>,
+    /// Times it was given back.
+    pub returns: i16,
+    /// Times its promise was extended.
+    pub extensions: i16,
+    /// Whether leadership watches it.
+    pub supervised: bool,
     /// What was promised, in words.
     pub promise: String,
     /// The last day of the promise.
@@ -112,12 +128,17 @@ pub struct CaseDetail {
 /// One step in the life of a case.
 #[derive(Clone, Debug, FromRow)]
 pub struct CaseEventRow {
+    /// Its place in the case's log, from 1.
+    pub seq: i32,
     /// When.
     pub at: DateTime<Utc>,
     /// Who: a user's name, or `gateway`.
     pub actor: String,
     /// `opened`, `moved`, `assigned`, `corrected` or `noted`.
     pub kind: String,
+    /// The move, where it is one.
+    #[sqlx(rename = "move")]
+    pub mv: Option<String>,
     /// The state it left.
     pub from_state: Option<String>,
     /// The state it came to.
@@ -126,6 +147,10 @@ pub struct CaseEventRow {
     pub reason: String,
     /// What belongs to this kind.
     pub detail: serde_json::Value,
+    /// Its link in the chain over all cases.
+    pub link: i64,
+    /// The link's hash.
+    pub hash: String,
 }
 
 /// The newest cases that pass `filter`, at most `limit`.
@@ -140,7 +165,7 @@ pub async fn cases(pool: &PgPool, filter: &CaseFilter, limit: i64) -> Result<Vec
     };
     sqlx::query_as(
         "SELECT k.number, k.kind, k.state, k.window_code, k.place, k.words, k.summary, k.callback, p.title AS owner,
-                o.name AS owner_org, k.due_on, k.received_at, k.opened_at, k.closed_at
+                o.name AS owner_org, k.due_on, k.clock_from, k.returns, k.supervised, k.opened_at, k.closed_at
          FROM cases k
          JOIN posts p ON p.id = k.owner_post_id
          JOIN organisations o ON o.id = p.org_id
@@ -170,13 +195,18 @@ pub async fn case(pool: &PgPool, number: i64) -> Result<Option<CaseDetail>, sqlx
     sqlx::query_as(
         "SELECT k.number, k.call_id, k.line, k.origin, k.kind, k.state, k.window_code, i.name AS item, i.procedure,
                 v.name AS village, k.place, k.words, k.summary, k.callback, k.owner_post_id, p.title AS owner,
-                o.name AS owner_org, a.name AS owner_a, b.name AS owner_b, k.promise, k.due_on, k.received_at,
-                k.opened_at, k.closed_at, k.version
+                o.name AS owner_org, a.name AS owner_a, b.name AS owner_b, f.title || ' · ' || fo.name AS first,
+                k.offered_post_id, n.title || ' · ' || nu.name AS offered, k.returns, k.extensions, k.supervised,
+                k.promise, k.due_on, k.received_at, k.opened_at, k.closed_at, k.version
          FROM cases k
          JOIN posts p ON p.id = k.owner_post_id
          JOIN organisations o ON o.id = p.org_id
          JOIN persons a ON a.id = p.a_person_id
          JOIN persons b ON b.id = p.b_person_id
+         JOIN posts f ON f.id = k.first_post_id
+         JOIN organisations fo ON fo.id = f.org_id
+         LEFT JOIN posts n ON n.id = k.offered_post_id
+         LEFT JOIN organisations nu ON nu.id = n.org_id
          LEFT JOIN service_items i ON i.id = k.item_id
          LEFT JOIN organisations v ON v.id = k.village_id
          WHERE k.number = $1",
@@ -189,8 +219,9 @@ pub async fn case(pool: &PgPool, number: i64) -> Result<Option<CaseDetail>, sqlx
 /// The life of a case, oldest step first, at most `limit` steps.
 pub async fn case_events(pool: &PgPool, number: i64, limit: i64) -> Result<Vec<CaseEventRow>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT at, actor, kind, from_state, to_state, reason, detail FROM case_events
-         WHERE case_number = $1 ORDER BY seq LIMIT $2",
+        "SELECT e.seq, e.at, e.actor, e.kind, e.move, e.from_state, e.to_state, e.reason, e.detail, l.link, l.hash
+         FROM case_events AS e JOIN case_log AS l ON l.case_number = e.case_number AND l.seq = e.seq
+         WHERE e.case_number = $1 ORDER BY e.seq LIMIT $2",
     )
     .bind(number)
     .bind(limit)
@@ -202,7 +233,7 @@ pub async fn case_events(pool: &PgPool, number: i64, limit: i64) -> Result<Vec<C
 pub async fn cases_of_call(pool: &PgPool, call: Uuid) -> Result<Vec<CaseRow>, sqlx::Error> {
     sqlx::query_as(
         "SELECT k.number, k.kind, k.state, k.window_code, k.place, k.words, k.summary, k.callback, p.title AS owner,
-                o.name AS owner_org, k.due_on, k.received_at, k.opened_at, k.closed_at
+                o.name AS owner_org, k.due_on, k.clock_from, k.returns, k.supervised, k.opened_at, k.closed_at
          FROM cases k
          JOIN posts p ON p.id = k.owner_post_id
          JOIN organisations o ON o.id = p.org_id

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use chrono::{NaiveDate, NaiveTime};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::directory::{
     Calendar, Directory, Hours, ItemId, Level, OrgId, Organisation, Person, PersonId, Post, PostId, ServiceItem,
@@ -122,13 +122,18 @@ pub async fn load(pool: &PgPool) -> Result<Directory, sqlx::Error> {
     .fetch_all(&mut *tx)
     .await?;
     directory.persons = rows.into_iter().map(|(id, name)| (PersonId(id), Person { id: PersonId(id), name })).collect();
-    let days: Vec<(NaiveDate, bool)> =
-        sqlx::query_as("SELECT day, worked FROM calendar_days").fetch_all(&mut *tx).await?;
-    let hours: Vec<(NaiveTime, NaiveTime)> =
-        sqlx::query_as("SELECT opens, closes FROM office_hours ORDER BY opens").fetch_all(&mut *tx).await?;
-    let hours = hours.into_iter().map(|(from, until)| Hours { from, until }).collect();
-    directory.calendar = Calendar { exceptions: days.into_iter().collect(), hours };
+    directory.calendar = calendar(&mut tx).await?;
     Ok(directory)
+}
+
+/// Work days and office hours.
+pub async fn calendar(db: &mut PgConnection) -> Result<Calendar, sqlx::Error> {
+    let days: Vec<(NaiveDate, bool)> =
+        sqlx::query_as("SELECT day, worked FROM calendar_days").fetch_all(&mut *db).await?;
+    let hours: Vec<(NaiveTime, NaiveTime)> =
+        sqlx::query_as("SELECT opens, closes FROM office_hours ORDER BY opens").fetch_all(db).await?;
+    let hours = hours.into_iter().map(|(from, until)| Hours { from, until }).collect();
+    Ok(Calendar { exceptions: days.into_iter().collect(), hours })
 }
 
 fn level_from(code: &str) -> Result<Level, sqlx::Error> {

@@ -12,11 +12,11 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 use tempfile::TempDir;
 
-use super::cases::By;
+use super::cases::{By, move_case};
 use super::postgres::{Cluster, Tenure};
 use super::records::{CallAnswered, CallEnded, CallEvent, CallStarted, Record, Recording, Segment};
 use super::{pool, seed};
-use crate::cases::{CaseDraft, Kind, Origin};
+use crate::cases::{CaseDraft, Ground, Hand, Kind, Move, Order, Origin};
 use crate::directory::{Directory, PostId, WindowCode};
 use crate::ids::{CallId, CaseNumber, PhoneNumber};
 
@@ -42,12 +42,31 @@ pub struct TestDatabase {
 
 impl TestDatabase {
     pub async fn fresh() -> Self {
+        Self::from_template("minxin").await
+    }
+
+    /// Another one that holds the same, once nobody is connected to the first.
+    pub async fn copy_of(pool: &PgPool) -> Self {
+        let name = pool.connect_options().get_database().expect("a name").to_owned();
+        // A template has no visitors.
+        let mut admin = Self::admin().await;
+        let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+        sqlx::query(others).bind(&name).execute(&mut admin).await.expect("ends connections");
+        Self::from_template(&name).await
+    }
+
+    async fn admin() -> PgConnection {
+        let (options, _) = tokio::task::spawn_blocking(shared).await.expect("the shared cluster starts");
+        PgConnection::connect_with(&options.database("postgres")).await.expect("connects")
+    }
+
+    async fn from_template(template: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let (options, sockets) = tokio::task::spawn_blocking(shared).await.expect("the shared cluster starts");
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let mut admin = PgConnection::connect_with(&options.clone().database("postgres")).await.expect("connects");
+        let mut admin = Self::admin().await;
         admin
-            .execute(AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE minxin STRATEGY file_copy")))
+            .execute(AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")))
             .await
             .expect("makes a database");
         let url = format!("postgres:///{name}?host={}&user=minxin&sslmode=disable", sockets.display());
@@ -192,4 +211,24 @@ pub async fn directory(pool: &PgPool) -> Directory {
 /// A change of a case by an operator who saw `version`.
 pub fn by(number: CaseNumber, version: i32) -> By<'static> {
     By { number, version, actor: "li", reason: "test", at: noon() }
+}
+
+/// An order with everything that its move needs: assigned to the post that is asked first, extended to a later day.
+pub fn order(mv: Move) -> Order {
+    Order {
+        mv,
+        post: (mv == Move::Assign).then_some(PostId(7)),
+        due_on: if mv == Move::Extend { NaiveDate::from_ymd_opt(2026, 3, 23) } else { None },
+        ground: (mv == Move::Return).then_some(Ground::Duty),
+    }
+}
+
+/// Moves a case that stands at `version` along; returns its new version.
+pub async fn walk(pool: &PgPool, number: CaseNumber, version: i32, moves: &[Move]) -> i32 {
+    let mut version = version;
+    for mv in moves {
+        let moved = move_case(pool, by(number, version), order(*mv), Hand::Leader).await;
+        version = moved.unwrap_or_else(|e| panic!("{mv}: {e}: {:?}", std::error::Error::source(&e)));
+    }
+    version
 }

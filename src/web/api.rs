@@ -173,6 +173,18 @@ pub(super) struct CaseDetail {
     promise: String,
     /// When the caller first spoke.
     received_at: DateTime<Utc>,
+    /// The post that was asked first.
+    first_asked: String,
+    /// The post that is to accept it, while it is assigned.
+    offered: Option<String>,
+    /// Times it was given back.
+    returns: i16,
+    /// Times its promise was extended.
+    extensions: i16,
+    /// Whether leadership watches it.
+    supervised: bool,
+    /// Goes up with every change; a move names the one it is based on.
+    version: i32,
     /// Its life so far.
     events: Vec<CaseEvent>,
 }
@@ -184,8 +196,11 @@ pub(super) struct CaseEvent {
     at: DateTime<Utc>,
     /// Who.
     actor: String,
-    /// `opened`, `moved`, `assigned`, `corrected` or `noted`.
+    /// `opened`, `moved`, `corrected` or `noted`; `assigned` in logs of earlier versions.
     kind: String,
+    /// The move, where it is one; the case's log tells more of it.
+    #[serde(rename = "move")]
+    mv: Option<String>,
     /// The state it left.
     from_state: Option<String>,
     /// The state it came to.
@@ -412,12 +427,19 @@ pub(super) async fn case(
         village: c.village,
         promise: c.promise,
         received_at: c.received_at,
+        first_asked: c.first,
+        offered: c.offered,
+        returns: c.returns,
+        extensions: c.extensions,
+        supervised: c.supervised,
+        version: c.version,
         events: events
             .into_iter()
             .map(|e| CaseEvent {
                 at: e.at,
                 actor: e.actor,
                 kind: e.kind,
+                mv: e.mv,
                 from_state: e.from_state,
                 to_state: e.to_state,
                 reason: mask::mask(&e.reason),

@@ -2,34 +2,36 @@
 
 use askama::Template;
 use axum::extract::{Extension, Form, Path, Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::access::{Right, Visitor};
-use super::calls::window_name;
+use super::calls::{Choice, window_name};
 use super::cases::{Due, Owners, due, owners};
 use super::error::WebError;
 use super::page::{Page, render};
 use super::text::Text;
-use super::writes::{self, Shown};
+use super::writes::hand;
 use super::{WebState, form, mask, show, trail};
-use crate::cases::State as CaseState;
+use crate::cases::{Deadline, EXTENSIONS_MAX, Ground, Light, Move, RETURNS_MAX, State as CaseState};
 use crate::clock;
-use crate::directory::PostId;
 use crate::ids::CaseNumber;
+use crate::store::case_log;
 use crate::store::read_cases::{self, CaseDetail, CaseEventRow};
 use crate::store::read_office::{self, PostRow};
 
 /// Most steps of a case's life shown.
 pub(super) const EVENTS_LIMIT: i64 = 1_000;
 
-struct Move {
+/// A move that needs nothing but a reason.
+struct Button {
     code: &'static str,
     label: &'static str,
-    /// Closing and going forward stand out; going back is quieter.
-    forward: bool,
+    /// The straight way stands out; what departs from it is quieter.
+    main: bool,
 }
 
 struct Event {
@@ -43,6 +45,29 @@ struct Event {
     reason: String,
     before: String,
     after: String,
+    /// What else the step set, in words.
+    facts: Vec<String>,
+    link: i64,
+    hash: String,
+}
+
+/// What a form held that could not be done, and why: the page shows both again, so that nothing typed is lost.
+#[derive(Default)]
+pub(super) struct Kept {
+    /// As answered.
+    pub status: StatusCode,
+    /// Why it was not done.
+    pub trouble: Option<&'static str>,
+    /// The text of the summary.
+    pub summary: Option<String>,
+    /// The reason given.
+    pub reason: String,
+    /// The move that was wished, by its code.
+    pub mv: String,
+    /// The post chosen.
+    pub post: Option<i64>,
+    /// The day chosen.
+    pub day: String,
 }
 
 #[derive(Template)]
@@ -77,10 +102,25 @@ struct CasePage {
     opened: String,
     closed_at: Option<String>,
     call_id: String,
-    moves: Vec<Move>,
+    /// Times it was given back.
+    returns: i16,
+    supervised: bool,
+    first: String,
+    offered: Option<String>,
+    /// Until when it should be accepted, and whether that is past.
+    accept_by: Option<(String, bool)>,
+    /// When it turns amber, while it is green.
+    amber_at: Option<String>,
+    buttons: Vec<Button>,
+    /// Whether it may be assigned, returned, extended.
+    assigns: bool,
+    hands_on: bool,
+    grounds: Vec<Choice>,
+    extends: bool,
     owners: Vec<Owners>,
     events: Vec<Event>,
     saved: bool,
+    kept: Kept,
 }
 
 /// What a link back to the page may say.
@@ -97,7 +137,7 @@ pub(super) async fn one(
     page: Page,
 ) -> Result<Response, WebError> {
     let case = find(&state, &number).await?;
-    show_case(&state, case, page, None, came.saved.is_some()).await
+    show_case(&state, case, page, None, came.saved.is_some(), Kept::default()).await
 }
 
 /// `POST /cases/{number}/reveal`: the page again, once, with the whole number.
@@ -113,99 +153,26 @@ pub(super) async fn reveal(
     let callback = case.callback.clone().ok_or(WebError::NotFound)?;
     trail::append(&state, &visitor, "reveal", &format!("case/{}", case.number), &reason).await?;
     let page = Page { here: format!("/cases/{}", case.number), ..page };
-    show_case(&state, case, page, Some(callback), false).await
+    show_case(&state, case, page, Some(callback), false, Kept::default()).await
 }
 
-/// A form that moves the case on.
-#[derive(Deserialize)]
-pub(super) struct MoveForm {
-    to: String,
-    reason: String,
-    version: i32,
-}
-
-/// `POST /cases/{number}/move`.
-pub(super) async fn move_on(
-    State(state): State<WebState>,
-    Extension(visitor): Extension<Visitor>,
-    Path(number): Path<String>,
-    Form(asked): Form<MoveForm>,
-) -> Result<Response, WebError> {
-    let to = CaseState::from_code(&asked.to).ok_or(WebError::BadRequest { field: "to" })?;
-    let reason = form::needed("reason", &asked.reason, form::LINE_LIMIT)?;
-    let case = find(&state, &number).await?;
-    let shown = Shown { number: case_number(&case)?, version: asked.version, reason: &reason };
-    writes::move_case(&state, &visitor, shown, to).await?;
-    Ok(back(&case))
-}
-
-/// A form that gives the case to a post.
-#[derive(Deserialize)]
-pub(super) struct AssignForm {
-    post: i64,
-    reason: String,
-    version: i32,
-}
-
-/// `POST /cases/{number}/assign`.
-pub(super) async fn assign(
-    State(state): State<WebState>,
-    Extension(visitor): Extension<Visitor>,
-    Path(number): Path<String>,
-    Form(asked): Form<AssignForm>,
-) -> Result<Response, WebError> {
-    let reason = form::needed("reason", &asked.reason, form::LINE_LIMIT)?;
-    let case = find(&state, &number).await?;
-    if case.owner_post_id != asked.post {
-        let shown = Shown { number: case_number(&case)?, version: asked.version, reason: &reason };
-        writes::assign_case(&state, &visitor, shown, PostId(asked.post)).await?;
-    }
-    Ok(back(&case))
-}
-
-/// A form with the corrected text.
-#[derive(Deserialize)]
-pub(super) struct CorrectForm {
-    summary: String,
-    version: i32,
-}
-
-/// `POST /cases/{number}/correct`.
-pub(super) async fn correct(
-    State(state): State<WebState>,
-    Extension(visitor): Extension<Visitor>,
-    Path(number): Path<String>,
-    Form(asked): Form<CorrectForm>,
-) -> Result<Response, WebError> {
-    let summary = form::needed("summary", &asked.summary, form::TEXT_LIMIT)?;
-    let case = find(&state, &number).await?;
-    let summary = mask::restore(&summary, &case.summary);
-    if summary != case.summary {
-        let shown = Shown { number: case_number(&case)?, version: asked.version, reason: "" };
-        writes::correct_case(&state, &visitor, shown, &summary).await?;
-    }
-    Ok(back(&case))
-}
-
-async fn find(state: &WebState, number: &str) -> Result<CaseDetail, WebError> {
+pub(super) async fn find(state: &WebState, number: &str) -> Result<CaseDetail, WebError> {
     let number: CaseNumber = number.parse().map_err(|_| WebError::NotFound)?;
     read_cases::case(&state.pool, number.as_i64()).await?.ok_or(WebError::NotFound)
 }
 
-fn case_number(case: &CaseDetail) -> Result<CaseNumber, WebError> {
+pub(super) fn case_number(case: &CaseDetail) -> Result<CaseNumber, WebError> {
     CaseNumber::try_from(case.number).map_err(|_| WebError::NotFound)
 }
 
-fn back(case: &CaseDetail) -> Response {
-    Redirect::to(&format!("/cases/{}?saved=1", case.number)).into_response()
-}
-
-async fn show_case(
+/// The page as the case stands.
+pub(super) async fn show_case(
     state: &WebState,
     case: CaseDetail,
     page: Page,
     revealed: Option<String>,
     saved: bool,
+    kept: Kept,
 ) -> Result<Response, WebError> {
     let t = page.lang.text();
     let now = clock::wall();
@@ -213,12 +180,16 @@ async fn show_case(
     let windows = read_office::windows(&state.pool).await?;
     let posts = read_office::posts(&state.pool).await?;
     let stands = CaseState::from_code(&case.state);
-    let moves = CaseState::ALL
-        .into_iter()
-        .filter(|to| stands.is_some_and(|from| from.may_become(*to)))
-        .map(|to| Move { code: to.code(), label: t.case_state(to), forward: stands.is_some_and(|from| to > from) })
-        .collect();
-    render(&CasePage {
+    let hand = page.visitor.as_ref().map(hand);
+    let possible: Vec<Move> = match (stands, hand) {
+        (Some(stands), Some(hand)) => Move::possible(stands, hand).collect(),
+        (None, _) | (_, None) => Vec::new(),
+    };
+    let life = case_log::life(&mut *state.pool.acquire().await?, case_number(&case)?).await?;
+    let deadline = Deadline::of(&life, &(state.directory)().calendar);
+    let may_return = possible.contains(&Move::Return) && life.returns < RETURNS_MAX;
+    let status = kept.status;
+    let mut response = render(&CasePage {
         t,
         number: case.number,
         version: case.version,
@@ -244,43 +215,88 @@ async fn show_case(
         owner_a: case.owner_a,
         owner_b: case.owner_b,
         promise: case.promise,
-        due: due(case.received_at, case.due_on, &case.state, now, &(state.directory)().calendar, t),
+        due: due(deadline.due_on, stands, deadline.light(now), now, t),
         received: show::exact(case.received_at),
         opened: show::exact(case.opened_at),
         closed_at: case.closed_at.map(show::exact),
         call_id: case.call_id.to_string(),
-        moves,
+        returns: case.returns,
+        supervised: case.supervised,
+        first: case.first,
+        offered: case.offered,
+        accept_by: deadline.accept_by.map(|by| (show::stamp(by, now), deadline.acceptance_is_late(now))),
+        amber_at: (deadline.light(now) == Some(Light::Green)).then(|| show::stamp(deadline.amber_at, now)),
+        buttons: buttons(&possible, stands, t),
+        assigns: possible.contains(&Move::Assign),
+        hands_on: stands != Some(CaseState::Received),
+        grounds: if may_return { grounds(t) } else { Vec::new() },
+        extends: possible.contains(&Move::Extend)
+            && life.extensions < EXTENSIONS_MAX
+            && deadline.light(now) != Some(Light::Red),
         events: events.into_iter().rev().map(|e| event(e, t, now, &posts)).collect(),
-        owners: owners(posts, Some(case.owner_post_id)),
+        owners: owners(posts, kept.post.or(case.offered_post_id).or(Some(case.owner_post_id))),
         saved,
         state_code: case.state,
+        kept,
         page,
-    })
+    })?;
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+/// The moves that need nothing but a reason.
+fn buttons(possible: &[Move], stands: Option<CaseState>, t: &'static Text) -> Vec<Button> {
+    let needs_more = |mv: Move| matches!(mv, Move::Assign | Move::Return | Move::Extend);
+    let button = |mv: &Move| Button {
+        code: mv.code(),
+        label: t.case_move(*mv),
+        main: stands.is_some_and(|from| mv.goes_on(from)),
+    };
+    possible.iter().filter(|mv| !needs_more(**mv)).map(button).collect()
+}
+
+fn grounds(t: &'static Text) -> Vec<Choice> {
+    let choice =
+        |g: Ground| Choice { value: g.code().to_owned(), label: t.ground_code(g.code()).to_owned(), chosen: false };
+    Ground::ALL.into_iter().map(choice).collect()
 }
 
 fn event(row: CaseEventRow, t: &'static Text, now: DateTime<Utc>, posts: &[PostRow]) -> Event {
-    // A correction holds the texts, an assignment the posts.
-    let part = |text: &str, post: &str| match (row.detail.get(text), row.detail.get(post).and_then(Value::as_i64)) {
-        (Some(Value::String(text)), _) => mask::mask(text),
-        (_, Some(id)) => {
-            posts.iter().find(|p| p.id == id).map_or_else(|| id.to_string(), |p| format!("{} · {}", p.org, p.title))
-        }
-        (Some(_) | None, None) => String::new(),
+    let text = |field: &str| row.detail.get(field).and_then(Value::as_str).map(mask::mask);
+    let post = |field: &str| {
+        let id = row.detail.get(field)?.as_i64()?;
+        let named = posts.iter().find(|p| p.id == id).map(|p| format!("{} · {}", p.org, p.title));
+        Some(named.unwrap_or_else(|| id.to_string()))
     };
     let named = |code: &Option<String>| {
         let code = code.as_deref()?;
         Some(CaseState::from_code(code).map_or(code, |s| t.case_state(s)).to_owned())
     };
+    let mv = row.mv.as_deref().and_then(Move::from_code);
+    let fact = |label: &str, value: Option<String>| value.map(|value| format!("{label}：{value}"));
+    // Who owns it is told where a move may change that, and at the beginning.
+    let owner = matches!(mv, Some(Move::Accept | Move::Return)) || row.kind == "opened";
+    let facts = [
+        fact(t.offered, post("offered")),
+        fact(t.owner, post("owner").filter(|_| owner)),
+        fact(t.due, text("due_on")),
+        fact(t.ground, text("ground").map(|code| t.ground_code(&code).to_owned())),
+    ];
+    let same = row.from_state == row.to_state;
     Event {
         exact: show::exact(row.at),
         stamp: show::stamp(row.at, now),
         actor: if row.actor == "gateway" { t.gateway.to_owned() } else { row.actor.clone() },
-        label: t.case_event(&row.kind).to_owned(),
-        from: named(&row.from_state),
-        to: named(&row.to_state),
+        label: mv.map_or_else(|| t.case_event(&row.kind), |mv| t.case_move(mv)).to_owned(),
+        from: named(&row.from_state).filter(|_| !same),
+        to: named(&row.to_state).filter(|_| !same),
         reason: mask::mask(&row.reason),
-        before: part("before", "from_post"),
-        after: part("after", "to_post"),
+        // A correction holds the texts; an assignment of an earlier version the posts.
+        before: text("before").or_else(|| post("from_post")).unwrap_or_default(),
+        after: text("after").or_else(|| post("to_post")).unwrap_or_default(),
+        facts: facts.into_iter().flatten().collect(),
+        link: row.link,
+        hash: row.hash,
         kind: row.kind,
     }
 }

@@ -48,6 +48,8 @@ struct Row {
     owner: String,
     owner_org: String,
     due: Due,
+    returned: bool,
+    supervised: bool,
     opened: String,
     exact: String,
 }
@@ -175,21 +177,23 @@ pub(super) fn owners(posts: Vec<PostRow>, chosen: Option<i64>) -> Vec<Owners> {
 
 /// How a promise stands at `now`: the light of the case, and the day in words.
 pub(super) fn due(
-    received_at: DateTime<Utc>,
     due_on: NaiveDate,
-    state: &str,
+    state: Option<CaseState>,
+    light: Option<Light>,
     now: DateTime<Utc>,
-    calendar: &Calendar,
     t: &Text,
 ) -> Due {
     let day = due_on.format("%Y-%m-%d").to_string();
-    if matches!(CaseState::from_code(state), Some(CaseState::Closed | CaseState::Archived)) {
-        return Due { day, tone: "done", words: String::new() };
-    }
-    let tone = match light(received_at, due_on, now, calendar) {
-        Light::Green => "fine",
-        Light::Amber => "soon",
-        Light::Red => "late",
+    let tone = match light {
+        None => {
+            // The resident has an answer: the clock stands still, or has come to its end.
+            let waits = matches!(state, Some(CaseState::Answered | CaseState::FollowUp));
+            let words = if waits { t.clock_stopped.to_owned() } else { String::new() };
+            return Due { day, tone: "done", words };
+        }
+        Some(Light::Green) => "fine",
+        Some(Light::Amber) => "soon",
+        Some(Light::Red) => "late",
     };
     let words = match (due_on - show::day(now)).num_days() {
         0 => t.due_today.to_owned(),
@@ -198,6 +202,12 @@ pub(super) fn due(
         days => format!("{} {}", -days, t.days_over),
     };
     Due { day, tone, words }
+}
+
+/// The light of a case in a list; `None` while its clock stands still.
+pub(super) fn light_of(case: &CaseRow, now: DateTime<Utc>, calendar: &Calendar) -> Option<Light> {
+    let runs = CaseState::from_code(&case.state).is_some_and(|state| !state.is_answered());
+    runs.then(|| light(case.clock_from, case.due_on, now, calendar))
 }
 
 fn row(
@@ -209,6 +219,7 @@ fn row(
     calendar: &Calendar,
 ) -> Row {
     let state = CaseState::from_code(&case.state);
+    let light = light_of(&case, now, calendar);
     Row {
         number: case.number,
         state: state.map_or("", |s| t.case_state(s)),
@@ -218,7 +229,9 @@ fn row(
         place: mask::mask(&case.place),
         owner: case.owner,
         owner_org: case.owner_org,
-        due: due(case.received_at, case.due_on, &case.state, now, calendar, t),
+        due: due(case.due_on, state, light, now, t),
+        returned: case.returns > 0,
+        supervised: case.supervised,
         opened: show::stamp(case.opened_at, now),
         exact: show::exact(case.opened_at),
         state_code: case.state,
@@ -231,18 +244,19 @@ mod tests {
 
     #[test]
     fn a_promise_has_its_light_and_its_day_in_words() {
-        let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a time");
-        let (received, now) = (at("2026-11-16T01:00:00Z"), at("2026-11-24T16:30:00Z")); // The 25th in China.
-        let (t, calendar) = (Lang::Zh.text(), crate::directory::example::district().calendar);
-        let check = |day: &str, state, tone, words: &str| {
-            let due = due(received, day.parse().expect("a day"), state, now, &calendar, t);
+        let now = "2026-11-24T16:30:00Z".parse::<DateTime<Utc>>().expect("a time"); // The 25th in China.
+        let t = Lang::Zh.text();
+        let check = |day: &str, state, light, tone, words: &str| {
+            let due = due(day.parse().expect("a day"), Some(state), light, now, t);
             assert_eq!((due.tone, &*due.words), (tone, words), "{day} {state}");
         };
-        check("2026-11-24", "handling", "late", &format!("1 {}", t.days_over));
-        check("2026-11-25", "handling", "soon", t.due_today);
-        check("2026-11-26", "handling", "fine", t.due_tomorrow);
-        check("2027-01-27", "handling", "fine", &format!("63 {}", t.days_left));
-        check("2026-11-24", "closed", "done", "");
-        check("2026-11-24", "archived", "done", "");
+        use CaseState::{Answered, Archived, Closed, Handling};
+        check("2026-11-24", Handling, Some(Light::Red), "late", &format!("1 {}", t.days_over));
+        check("2026-11-25", Handling, Some(Light::Amber), "soon", t.due_today);
+        check("2026-11-26", Handling, Some(Light::Green), "fine", t.due_tomorrow);
+        check("2027-01-27", Handling, Some(Light::Green), "fine", &format!("63 {}", t.days_left));
+        check("2026-11-24", Answered, None, "done", t.clock_stopped);
+        check("2026-11-24", Closed, None, "done", "");
+        check("2026-11-24", Archived, None, "done", "");
     }
 }

@@ -14,6 +14,8 @@ mod call;
 mod calls;
 mod campaigns;
 mod case;
+mod case_api;
+mod case_forms;
 mod cases;
 mod error;
 mod form;

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{api, campaigns};
+use super::{api, campaigns, case_api};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -15,8 +15,8 @@ use super::{api, campaigns};
                        reason, shows them whole to roles that may see them, and is audited."
     ),
     paths(
-        api::lines, api::calls, api::call, api::transcript, api::recording, api::cases, api::case, campaigns::list,
-        campaigns::create, campaigns::one, campaigns::answers, campaigns::pause, campaigns::resume, campaigns::stop
+        api::lines, api::calls, api::call, api::transcript, api::recording, api::cases, api::case, case_api::log,
+        case_api::move_on, campaigns::list, campaigns::create, campaigns::one, campaigns::answers, campaigns::pause, campaigns::resume, campaigns::stop
     ),
     modifiers(&Bearer),
     security(("bearer" = []))

@@ -11,8 +11,8 @@ use super::access::Right::{
     CorrectWords, Enter, Listen, ManageUsers, Reveal, RunCampaigns, SeeAudit, SeeCalls, SeeCases, WorkCases,
 };
 use super::{
-    WebState, access, api, assets, audit, call, calls, campaigns, case, cases, login, openapi, probes, recording,
-    stream, users,
+    WebState, access, api, assets, audit, call, calls, campaigns, case, case_api, case_forms, cases, login, openapi,
+    probes, recording, stream, users,
 };
 
 /// One route.
@@ -51,9 +51,9 @@ pub(super) fn table() -> Vec<Route> {
         get("/cases", Page(SeeCases), cases::list),
         get("/cases/{number}", Page(SeeCases), case::one),
         post("/cases/{number}/reveal", Page(Reveal), case::reveal),
-        post("/cases/{number}/correct", Page(WorkCases), case::correct),
-        post("/cases/{number}/assign", Page(WorkCases), case::assign),
-        post("/cases/{number}/move", Page(WorkCases), case::move_on),
+        post("/cases/{number}/correct", Page(WorkCases), case_forms::correct),
+        post("/cases/{number}/note", Page(WorkCases), case_forms::note),
+        post("/cases/{number}/move", Page(WorkCases), case_forms::move_on),
         // The office.
         get("/users", Page(ManageUsers), users::list),
         post("/users/{id}/disabled", Page(ManageUsers), users::disable),
@@ -68,6 +68,8 @@ pub(super) fn table() -> Vec<Route> {
         get("/api/v1/calls/{id}/recording.wav", Api(Listen), recording::download),
         get("/api/v1/cases", Api(SeeCases), api::cases),
         get("/api/v1/cases/{number}", Api(SeeCases), api::case),
+        get("/api/v1/cases/{number}/log", Api(SeeCases), case_api::log),
+        post("/api/v1/cases/{number}/moves", Api(WorkCases), case_api::move_on),
         get("/api/v1/campaigns", Api(RunCampaigns), campaigns::list),
         post("/api/v1/campaigns", Api(RunCampaigns), campaigns::create),
         get("/api/v1/campaigns/{id}", Api(RunCampaigns), campaigns::one),

@@ -6,15 +6,14 @@ use uuid::Uuid;
 use super::WebState;
 use super::access::Visitor;
 use super::error::WebError;
-use crate::cases::State as CaseState;
+use crate::cases::{Hand, Order};
 use crate::clock;
-use crate::directory::PostId;
 use crate::ids::{CallId, CaseNumber};
 use crate::store::Change;
 use crate::store::cases::{self, By, CaseError};
 use crate::store::read_office;
 use crate::store::segments::{self, Correction, SegmentError};
-use crate::store::users::{self, UserError};
+use crate::store::users::{self, Role, UserError};
 
 /// A case as a form showed it, and why it is to change.
 #[derive(Clone, Copy)]
@@ -27,28 +26,16 @@ pub(super) struct Shown<'a> {
     pub reason: &'a str,
 }
 
-/// Moves a case to another state.
+/// Moves a case.
 pub(super) async fn move_case(
     state: &WebState,
     visitor: &Visitor,
     case: Shown<'_>,
-    to: CaseState,
-) -> Result<(), WebError> {
-    cases::move_case(&state.pool, by(visitor, case), to).await?;
+    order: Order,
+) -> Result<i32, CaseError> {
+    let version = cases::move_case(&state.pool, by(visitor, case), order, hand(visitor)).await?;
     state.live.changed(Change::Case(case.number));
-    Ok(())
-}
-
-/// Gives a case to another post.
-pub(super) async fn assign_case(
-    state: &WebState,
-    visitor: &Visitor,
-    case: Shown<'_>,
-    post: PostId,
-) -> Result<(), WebError> {
-    cases::assign_case(&state.pool, by(visitor, case), post).await?;
-    state.live.changed(Change::Case(case.number));
-    Ok(())
+    Ok(version)
 }
 
 /// Corrects what a case is about.
@@ -57,8 +44,15 @@ pub(super) async fn correct_case(
     visitor: &Visitor,
     case: Shown<'_>,
     summary: &str,
-) -> Result<(), WebError> {
+) -> Result<(), CaseError> {
     cases::correct_case(&state.pool, by(visitor, case), summary).await?;
+    state.live.changed(Change::Case(case.number));
+    Ok(())
+}
+
+/// Adds a note to a case.
+pub(super) async fn note_case(state: &WebState, visitor: &Visitor, case: Shown<'_>) -> Result<(), CaseError> {
+    cases::note_case(&state.pool, by(visitor, case)).await?;
     state.live.changed(Change::Case(case.number));
     Ok(())
 }
@@ -89,6 +83,14 @@ pub(super) async fn disable_user(
     Ok(users::set_disabled(&state.pool, &name, disabled, &visitor.name, clock::wall()).await?)
 }
 
+/// By whose hand this visitor moves cases. What a role may not do at all, the routes refuse.
+pub(super) fn hand(visitor: &Visitor) -> Hand {
+    match visitor.role {
+        Role::Admin => Hand::Leader,
+        Role::Operator | Role::Evaluator | Role::Auditor => Hand::Operator,
+    }
+}
+
 fn by<'a>(visitor: &'a Visitor, case: Shown<'a>) -> By<'a> {
     By { number: case.number, version: case.version, actor: &visitor.name, reason: case.reason, at: clock::wall() }
 }
@@ -97,8 +99,8 @@ impl From<CaseError> for WebError {
     fn from(error: CaseError) -> Self {
         match error {
             CaseError::Unknown { .. } => Self::NotFound,
-            // A move that the page offered and the case no longer allows: somebody else moved it.
-            CaseError::Conflict { .. } | CaseError::Move { .. } => Self::Conflict,
+            CaseError::Conflict { .. } => Self::Conflict,
+            CaseError::Refused { rule, .. } => Self::Refused(rule.to_string()),
             CaseError::UnknownPost { .. } => Self::BadRequest { field: "post" },
             CaseError::Database(source) => Self::Database(source),
         }

@@ -1,7 +1,7 @@
 //! Records applied again, refused ones, numbers and answers.
 
 use super::*;
-use crate::cases::State;
+use crate::cases::{Hand, Move, State};
 use crate::directory::PostId;
 use crate::ids::CaseNumber;
 use crate::store::apply::apply;
@@ -16,6 +16,7 @@ async fn contents(pool: &PgPool) -> Vec<String> {
         "SELECT t::text FROM call_events AS t ORDER BY 1",
         "SELECT t::text FROM cases AS t ORDER BY 1",
         "SELECT t::text FROM case_events AS t ORDER BY 1",
+        "SELECT case_number || ' ' || seq FROM case_log ORDER BY 1",
         "SELECT t::text FROM transcript_segments AS t ORDER BY 1",
         "SELECT t::text FROM transcription_jobs AS t ORDER BY 1",
     ] {
@@ -46,7 +47,7 @@ async fn applying_twice_changes_nothing() {
     ];
     apply_all(&database.pool, &records).await;
     let once = contents(&database.pool).await;
-    assert_eq!(once.len(), 1 + 2 + 1 + 1 + 1, "{once:#?}");
+    assert_eq!(once.len(), 1 + 2 + 1 + 1 + 1 + 1, "{once:#?}");
     apply_all(&database.pool, &records).await;
     assert_eq!(contents(&database.pool).await, once);
 
@@ -84,7 +85,7 @@ async fn a_replay_does_not_undo_an_operator() {
     let case = call_with_case(&store).await;
     sent(&store).await;
     let by = testing::by(case.number, 1);
-    store.move_case(by, State::Assigned).await.expect("moves");
+    store.move_case(by, testing::order(Move::Assign), Hand::Operator).await.expect("moves");
     let before = contents(&database.pool).await;
     apply_all(&database.pool, &[Record::CaseOpened(case)]).await;
     assert_eq!(contents(&database.pool).await, before);
@@ -129,7 +130,8 @@ async fn what_is_written_is_announced() {
     let mut changes = store.changes();
     let case = call_with_case(&store).await;
     sent(&store).await;
-    store.move_case(testing::by(case.number, 1), State::Assigned).await.expect("moves");
+    let by = testing::by(case.number, 1);
+    store.move_case(by, testing::order(Move::Assign), Hand::Operator).await.expect("moves");
     let mut heard = Vec::new();
     while let Ok(change) = changes.try_recv() {
         heard.push(change);

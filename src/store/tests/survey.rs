@@ -5,15 +5,14 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
-use crate::cases::{NewCase, State};
+use crate::cases::{Move, NewCase};
 use crate::ids::{CallId, CaseNumber, PhoneNumber};
 use crate::store::apply::apply;
 use crate::store::campaigns::{self, CampaignError, CampaignState, NewCampaign, Sampled};
-use crate::store::cases::move_case;
 use crate::store::dialling::{self, Claimed};
 use crate::store::disclosures::{self, DisclosureError, Publication};
 use crate::store::records::{DoNotCall, Record, SurveyAnswered};
-use crate::store::testing::{self, TestDatabase, by, noon};
+use crate::store::testing::{self, TestDatabase, noon, walk};
 use crate::store::{consent, population, results};
 use crate::survey::disclosure::Disclosure;
 use crate::survey::{Disposition, InterviewEnd, Mode, Outcome, Plan, Survey, Windows, plan};
@@ -210,10 +209,7 @@ async fn a_dissatisfied_answer_reopens_the_case_and_somebody_rings_back() {
     let pool = TestDatabase::fresh().await.pool;
     let case = CaseNumber::from_serial(5_000_000);
     write(&pool, Record::CaseOpened(NewCase { number: case, draft: testing::draft(CallId::fresh()) })).await;
-    for (version, to) in (1..).zip([State::Assigned, State::Accepted, State::Handling, State::Answered, State::Closed])
-    {
-        move_case(&pool, by(case, version), to).await.expect("moves");
-    }
+    walk(&pool, case, 1, &[Move::Assign, Move::Accept, Move::Handle, Move::Answer, Move::Close]).await;
     campaigns::create(&pool, &campaign(vec![Sampled::new(number(0), Some(case), noon())]), noon()).await.expect("made");
     let claimed = claim(&pool, 1, noon()).await.remove(0);
     let subject = claimed.subject.expect("a case");
@@ -339,10 +335,7 @@ async fn closed_cases_are_followed_and_drawn_from() {
     assert_eq!(population::follow_closed(&pool, &windows).await.expect("follows"), 0);
     let case = CaseNumber::from_serial(5_000_000);
     write(&pool, Record::CaseOpened(NewCase { number: case, draft: testing::draft(CallId::fresh()) })).await;
-    for (version, to) in (1..).zip([State::Assigned, State::Accepted, State::Handling, State::Answered, State::Closed])
-    {
-        move_case(&pool, by(case, version), to).await.expect("moves");
-    }
+    walk(&pool, case, 1, &[Move::Assign, Move::Accept, Move::Handle, Move::Answer, Move::Close]).await;
     for expected in [1, 0] {
         assert_eq!(population::follow_closed(&pool, &windows).await.expect("follows"), expected);
     }

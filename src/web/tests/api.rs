@@ -1,6 +1,7 @@
 //! The JSON interface, as scripts rely on it.
 
 use axum::http::StatusCode;
+use serde_json::json;
 
 use super::office::{MASKED, Office, PLANTED};
 use crate::store::users::Role;
@@ -86,4 +87,48 @@ async fn the_description_names_every_path() {
     assert_eq!(described.len(), served.len());
     assert!(served.iter().all(|p| described.iter().any(|d| d == p)), "{described:?}");
     assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+}
+
+#[tokio::test]
+async fn programs_move_cases_and_read_their_log() {
+    let office = Office::open().await;
+    let path = format!("/api/v1/cases/{}", office.case);
+    let tell = async |body: serde_json::Value| office.tell(Role::Operator, &format!("{path}/moves"), &body).await;
+    let assigned = tell(json!({"move": "assign", "post": 8, "reason": "属地办理", "version": 1})).await;
+    assert_eq!((assigned.status, &assigned.json()["state"]), (StatusCode::OK, &"assigned".into()));
+    let late = tell(json!({"move": "accept", "reason": "收到", "version": 1})).await;
+    assert_eq!((late.status, &late.json()["version"]), (StatusCode::CONFLICT, &2.into()));
+    for (body, why) in [
+        (json!({"move": "close", "reason": "省事", "version": 2}), "not possible"),
+        (json!({"move": "vanish", "reason": "x", "version": 2}), "no such move"),
+        (json!({"move": "extend", "reason": "x", "version": 2}), "for leadership"),
+        (json!({"move": "return", "reason": "x", "version": 2}), "ground"),
+        (json!({"move": "assign", "reason": "x", "version": 2, "post": 999_999}), "post"),
+    ] {
+        let answer = tell(body.clone()).await;
+        assert!(answer.status.is_client_error() && answer.status != StatusCode::CONFLICT, "{body}");
+        assert!(
+            answer.text().to_lowercase().contains(why) || answer.status == StatusCode::BAD_REQUEST,
+            "{}",
+            answer.text()
+        );
+    }
+    let returned =
+        tell(json!({"move": "return", "ground": "duty", "reason": format!("请拨{PLANTED}"), "version": 2})).await;
+    assert_eq!(returned.json()["version"], 3);
+    let log = office.ask(Role::Evaluator, &format!("{path}/log")).await;
+    assert!(!log.text().contains(PLANTED) && log.text().contains(MASKED));
+    let log = log.json();
+    let told = |field: &str| -> Vec<String> {
+        log["items"].as_array().expect("items").iter().map(|i| i[field].to_string()).collect()
+    };
+    assert_eq!(told("move"), ["null", "\"assign\"", "\"return\""]);
+    assert_eq!(told("offered"), ["null", "8", "null"]);
+    assert_eq!(told("ground"), ["null", "null", "\"duty\""]);
+    assert_eq!(told("seq"), ["1", "2", "3"]);
+    let case = office.ask(Role::Operator, &path).await.json();
+    assert_eq!(
+        (&case["returns"], &case["version"], &case["offered"]),
+        (&1.into(), &3.into(), &serde_json::Value::Null)
+    );
 }

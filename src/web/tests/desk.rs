@@ -10,27 +10,37 @@ use crate::web::live::{News, Resume};
 async fn a_case_goes_through_its_life() {
     let office = Office::open().await;
     let path = format!("/cases/{}", office.case);
-    for (version, to) in (1..).zip(["assigned", "accepted", "handling", "answered", "closed", "archived"]) {
+    for (version, mv) in (1..).zip(["assign", "accept", "handle", "answer", "follow_up", "close", "archive"]) {
         let page = office.get(Role::Operator, &path).await.text();
-        assert!(page.contains(&format!("name=\"to\" value=\"{to}\"")), "{to} is offered");
-        let fields = [("to", to), ("reason", "已联系本人"), ("version", &*version.to_string())];
+        assert!(page.contains(&format!("name=\"move\" value=\"{mv}\"")), "{mv} is offered");
+        let fields = [("move", mv), ("reason", "已联系本人"), ("version", &*version.to_string()), ("post", "7")];
         let answer = office.post(Role::Operator, &format!("{path}/move"), &fields).await;
-        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{to}");
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{mv}");
         assert_eq!(office.trail().await[0].1, "move");
     }
     let page = office.get(Role::Operator, &path).await.text();
-    assert!(page.contains("案件已归档") && !page.contains("name=\"to\""));
-    assert_eq!(page.matches("已联系本人").count(), 6);
+    assert!(page.contains("案件已归档") && !page.contains("name=\"move\""));
+    assert_eq!(page.matches("<p>已联系本人").count(), 7);
 }
 
 #[tokio::test]
-async fn a_move_that_is_not_allowed_is_refused_and_not_offered() {
+async fn a_move_that_is_not_possible_is_refused_and_not_offered() {
     let office = Office::open().await;
     let path = format!("/cases/{}", office.case);
-    assert!(!office.get(Role::Operator, &path).await.text().contains("value=\"closed\""));
-    let fields = [("to", "closed"), ("reason", "省事"), ("version", "1")];
-    assert_eq!(office.post(Role::Operator, &format!("{path}/move"), &fields).await.status, StatusCode::CONFLICT);
-    let fields = [("to", "nowhere"), ("reason", "x"), ("version", "1")];
+    let page = office.get(Role::Operator, &path).await.text();
+    assert!(!page.contains("value=\"close\"") && !page.contains("value=\"extend\""));
+    assert!(office.get(Role::Admin, &path).await.text().contains("value=\"extend\""), "leadership may");
+    let refused = async |role, mv: &str, reason: &str, why: &str| {
+        let fields = [("move", mv), ("reason", reason), ("version", "1"), ("due_on", "2026-01-05")];
+        let answer = office.post(role, &format!("{path}/move"), &fields).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{mv}");
+        assert!(answer.text().contains(why) && answer.text().contains(reason), "{mv}: the page keeps what was typed");
+    };
+    refused(Role::Operator, "close", "省事省事", "案件已不在这一步").await;
+    refused(Role::Operator, "supervise", "请领导看看", "由负责人办理").await;
+    refused(Role::Operator, "assign", "属地办理一下", "请选择岗位").await;
+    refused(Role::Admin, "extend", "材料在路上", "新日期要晚于").await;
+    let fields = [("move", "vanish"), ("reason", "x"), ("version", "1")];
     assert_eq!(office.post(Role::Operator, &format!("{path}/move"), &fields).await.status, StatusCode::BAD_REQUEST);
     assert!(office.trail().await.is_empty());
 }
@@ -43,7 +53,12 @@ async fn nobody_overwrites_what_they_have_not_seen() {
     assert_eq!(first.status, StatusCode::SEE_OTHER);
     let second = office.post(Role::Admin, &path, &[("summary", "后改的"), ("version", "1")]).await;
     assert_eq!(second.status, StatusCode::CONFLICT);
-    assert!(second.text().contains("别人改动了这个案件"));
+    let shown = second.text();
+    assert!(shown.contains("别人改动了这个案件") && shown.contains("后改的"), "what was typed is still there");
+    assert!(shown.contains("先改的") && shown.contains("name=\"version\" value=\"2\""), "beside what stands now");
+    let fields = [("move", "assign"), ("post", "8"), ("reason", "同时派的"), ("version", "1")];
+    let third = office.post(Role::Admin, &format!("/cases/{}/move", office.case), &fields).await;
+    assert!(third.status == StatusCode::CONFLICT && third.text().contains("同时派的"));
     let page = office.get(Role::Operator, &format!("/cases/{}", office.case)).await.text();
     assert!(page.contains("先改的") && !page.contains("后改的"));
 }
@@ -80,18 +95,19 @@ async fn a_segment_is_corrected_with_its_history() {
 }
 
 #[tokio::test]
-async fn assigning_names_the_new_owner_and_every_open_page_hears_of_it() {
+async fn assigning_names_who_is_to_accept_it_and_every_open_page_hears_of_it() {
     let office = Office::open().await;
     let (post, title): (i64, String) = sqlx::query_as("SELECT id, title FROM posts ORDER BY id DESC LIMIT 1")
         .fetch_one(&office.pool)
         .await
         .expect("a post");
     let path = format!("/cases/{}", office.case);
-    let fields = [("post", &*post.to_string()), ("reason", "属地办理"), ("version", "1")];
-    let answer = office.post(Role::Operator, &format!("{path}/assign"), &fields).await;
+    let fields = [("move", "assign"), ("post", &*post.to_string()), ("reason", "属地办理"), ("version", "1")];
+    let answer = office.post(Role::Operator, &format!("{path}/move"), &fields).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     let page = office.get(Role::Operator, &path).await.text();
-    assert!(page.contains(&format!("· {title}</ins>")), "the timeline names the post");
+    assert!(page.contains(&format!("· {title}</p>")), "the timeline names the post");
+    assert!(page.contains(&format!("<dd>{title} · ")), "and so does the card of its owner, as who is to accept it");
     let (resume, _) = office.live.follow(Some(&office.live.event_id(0)));
     let Resume::Missed(news) = resume else { panic!("the board knows its beginning") };
     assert_eq!(news.last().map(|e| e.news.clone()), Some(News::CaseStored { number: office.case }));

@@ -11,7 +11,7 @@ use crate::web::routes::{Route, table};
 
 /// Who may do what, written out once more and independently of the table: `OEAU` for operator, evaluator, administrator,
 /// auditor.
-const EXPECTED: [(&str, &str); 43] = [
+const EXPECTED: [(&str, &str); 45] = [
     ("GET /healthz", "open"),
     ("GET /readyz", "open"),
     ("GET /metrics", "open"),
@@ -34,7 +34,7 @@ const EXPECTED: [(&str, &str); 43] = [
     ("GET /cases/{number}", "OEA"),
     ("POST /cases/{number}/reveal", "OA"),
     ("POST /cases/{number}/correct", "OA"),
-    ("POST /cases/{number}/assign", "OA"),
+    ("POST /cases/{number}/note", "OA"),
     ("POST /cases/{number}/move", "OA"),
     ("GET /users", "A"),
     ("POST /users/{id}/disabled", "A"),
@@ -48,6 +48,8 @@ const EXPECTED: [(&str, &str); 43] = [
     ("GET /api/v1/calls/{id}/recording.wav", "api OEA"),
     ("GET /api/v1/cases", "api OEA"),
     ("GET /api/v1/cases/{number}", "api OEA"),
+    ("GET /api/v1/cases/{number}/log", "api OEA"),
+    ("POST /api/v1/cases/{number}/moves", "api OA"),
     ("GET /api/v1/campaigns", "api EA"),
     ("POST /api/v1/campaigns", "api EA"),
     ("GET /api/v1/campaigns/{id}", "api EA"),

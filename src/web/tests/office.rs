@@ -328,7 +328,8 @@ async fn case(
     .expect("a case");
     sqlx::query(
         "INSERT INTO case_events (case_number, seq, at, actor, kind, to_state, reason, detail)
-         VALUES ($1, 1, $2, 'gateway', 'opened', 'received', '', '{}')",
+         SELECT $1, 1, $2, 'gateway', 'opened', 'received', '', jsonb_build_object('owner', owner_post_id, 'due_on', due_on)
+         FROM cases WHERE number = $1",
     )
     .bind(number.as_i64())
     .bind(at)

@@ -3,7 +3,7 @@
 mod en;
 mod zh;
 
-use crate::cases::State;
+use crate::cases::{Ground, Move, Refusal, State};
 use crate::store::users::Role;
 
 /// The languages of the pages.
@@ -86,13 +86,18 @@ table! {
     cases, cases_none, cases_none_filtered, open_states, owner, overdue, overdue_only, due, due_today, days_left, days_over,
     words, words_hint, place, summary, opened, number,
     // One case.
-    back_to_cases, words_recognised, summary_now, correct_summary, reason, reason_hint, move_to, assign, assign_to,
-    close_case, timeline, promise, received, callback, reveal, reveal_hint, revealed, from_call, origin, kind, item, village,
+    back_to_cases, words_recognised, summary_now, correct_summary, reason, reason_hint, assign_to, timeline, promise, received, callback, reveal, reveal_hint, revealed, from_call, origin, kind, item, village,
     procedure, role_a, role_b, nothing_to_do, version_conflict, saved, required,
     ck_opened, ck_moved, ck_assigned, ck_corrected, ck_noted, before, after, gateway,
     origin_dialogue, origin_person, origin_recording, origin_abandoned, kind_enquiry, kind_request, kind_complaint,
     // States.
     st_received, st_assigned, st_accepted, st_handling, st_answered, st_follow_up, st_closed, st_archived,
+    // What can be done with a case, and why not.
+    next_step, hand_on, assign_note, return_reason, return_hint, return_note, ground, gr_duty, gr_place, gr_facts,
+    new_day, extend_note, add_note, returned, supervised, first_asked, offered, accept_by, amber_at, clock_stopped,
+    mv_assign, mv_accept, mv_handle, mv_answer, mv_follow_up, mv_close, mv_archive, mv_return, mv_redo, mv_extend,
+    mv_urge, mv_supervise, no_state, no_hand, no_reason, no_post, no_ground, no_day, no_expired, no_extended,
+    no_final,
     // Users.
     users, users_hint, role, last_seen, added, disabled, disable, enable, active, never, locked_until,
     role_operator, role_evaluator, role_admin, role_auditor, you,
@@ -125,6 +130,49 @@ impl Text {
             State::FollowUp => self.st_follow_up,
             State::Closed => self.st_closed,
             State::Archived => self.st_archived,
+        }
+    }
+
+    /// A move of a case.
+    pub fn case_move(&self, mv: Move) -> &'static str {
+        match mv {
+            Move::Assign => self.mv_assign,
+            Move::Accept => self.mv_accept,
+            Move::Handle => self.mv_handle,
+            Move::Answer => self.mv_answer,
+            Move::FollowUp => self.mv_follow_up,
+            Move::Close => self.mv_close,
+            Move::Archive => self.mv_archive,
+            Move::Return => self.mv_return,
+            Move::Redo => self.mv_redo,
+            Move::Extend => self.mv_extend,
+            Move::Urge => self.mv_urge,
+            Move::Supervise => self.mv_supervise,
+        }
+    }
+
+    /// Why a move is not possible.
+    pub fn refusal(&self, rule: Refusal) -> &'static str {
+        match rule {
+            Refusal::State { .. } => self.no_state,
+            Refusal::Hand(_) => self.no_hand,
+            Refusal::Reason(_) => self.no_reason,
+            Refusal::Post => self.no_post,
+            Refusal::Ground => self.no_ground,
+            Refusal::Day => self.no_day,
+            Refusal::Expired => self.no_expired,
+            Refusal::Extended => self.no_extended,
+            Refusal::Final => self.no_final,
+        }
+    }
+
+    /// Why a case was given back, by its stored code.
+    pub fn ground_code<'a>(&self, code: &'a str) -> &'a str {
+        match Ground::from_code(code) {
+            Some(Ground::Duty) => self.gr_duty,
+            Some(Ground::Place) => self.gr_place,
+            Some(Ground::Facts) => self.gr_facts,
+            None => code,
         }
     }
 
