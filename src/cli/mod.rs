@@ -67,8 +67,8 @@ enum Command {
     Export(export::Args),
     /// Run a captured call again and tell whether the same comes out
     Replay(replay::Args),
-    /// Compare every recording with the hash that was kept of it; exit code 1 when one was changed or is gone
-    Verify(ConfigArg),
+    /// Compare recordings with their hashes, and follow the log of cases and the audit trail; exit code 1 when one was changed
+    Verify(verify::Args),
     /// Print completions for a shell
     Completions {
         /// bash, zsh, fish, elvish or powershell
