@@ -9,8 +9,8 @@ use super::vad::SILENT;
 
 /// Delays that are tried, in cells: 450 ms, with both jitter buffers in it.
 const LAGS: usize = 45;
-/// Sent levels remembered.
-const SENT: usize = 64;
+/// Sent levels remembered: as far back as the echo of a cell at the longest delay may come from.
+const SENT: usize = LAGS + SPREAD;
 /// What we send says something about an echo from this level on, in dBov.
 const LOUD: f32 = -38.0;
 /// Cells over which a difference is averaged: 1.5 s of sound.
@@ -31,9 +31,10 @@ const AUDIBLE: f32 = 0.02;
 /// See the module's documentation. A cell is 10 ms.
 #[derive(Clone, Debug)]
 pub struct EchoPath {
-    /// Levels sent, in dBov; `next` is the oldest.
+    /// Levels sent, in dBov, the newest first: what was sent before a delay stands at its index.
     sent: [f32; SENT],
-    next: usize,
+    /// The loudest of them at any delay.
+    loudest: f32,
     mean: [f32; LAGS],
     variance: [f32; LAGS],
     weight: [f32; LAGS],
@@ -48,7 +49,7 @@ impl Default for EchoPath {
     fn default() -> Self {
         Self {
             sent: [SILENT; SENT],
-            next: 0,
+            loudest: SILENT,
             mean: [0.0; LAGS],
             variance: [0.0; LAGS],
             weight: [0.0; LAGS],
@@ -62,25 +63,26 @@ impl Default for EchoPath {
 impl EchoPath {
     /// Notes the level, in dBov, of a cell that we sent.
     pub fn sent(&mut self, level: f32) {
-        self.sent[self.next] = level;
-        self.next = (self.next + 1) % SENT;
+        self.sent.copy_within(..SENT - 1, 1);
+        self.sent[0] = level;
+        self.loudest = loudest(&self.sent[..=LAGS]);
     }
 
     /// What is louder than this, in dBov, is not our echo.
     pub fn threshold(&self) -> f32 {
         match self.known {
             Some((lag, mean, deviation)) => {
-                let around = lag.saturating_sub(SPREAD)..=lag + SPREAD;
-                self.loudest(around) + mean + (MARGIN.0 * deviation + MARGIN.1)
+                let around = &self.sent[lag.saturating_sub(SPREAD)..=lag + SPREAD];
+                loudest(around) + mean + (MARGIN.0 * deviation + MARGIN.1)
             }
             None if self.audible.1 >= ENOUGH && self.audible.0 < AUDIBLE => SILENT,
-            None => self.loudest(0..=LAGS) - LEAST_LOSS,
+            None => self.loudest - LEAST_LOSS,
         }
     }
 
     /// Learns from a cell that was heard at `level` over a noise of `floor` dBov. While somebody speaks it learns little.
     pub fn heard(&mut self, level: f32, floor: f32, audible: bool, speaking: bool) {
-        if self.loudest(0..=LAGS) < LOUD {
+        if self.loudest < LOUD {
             return;
         }
         let share = if speaking { 0.25 } else { 1.0 };
@@ -89,15 +91,15 @@ impl EchoPath {
             self.audible.0 += (f32::from(u8::from(audible)) - self.audible.0) / self.audible.1;
         }
         let level = level.max(floor);
-        for lag in 0..LAGS {
-            let sent = self.at(lag);
-            if sent >= LOUD {
-                self.weight[lag] = (self.weight[lag] + share).min(MEMORY);
-                let rate = share / self.weight[lag].max(1.0);
-                let off = level - sent - self.mean[lag];
-                self.mean[lag] += rate * off;
-                self.variance[lag] = (1.0 - rate) * (self.variance[lag] + rate * off * off);
-            }
+        let lags = self.mean.iter_mut().zip(&mut self.variance).zip(&mut self.weight).zip(&self.sent);
+        for (((mean, variance), weight), sent) in lags {
+            // Without a branch, for SIMD: a share of nothing changes nothing.
+            let share = if *sent >= LOUD { share } else { 0.0 };
+            *weight = (*weight + share).min(MEMORY);
+            let rate = share / weight.max(1.0);
+            let off = level - sent - *mean;
+            *mean += rate * off;
+            *variance = (1.0 - rate) * (*variance + rate * off * off);
         }
         self.until_search = self.until_search.saturating_sub(1);
         if self.until_search == 0 {
@@ -115,12 +117,16 @@ impl EchoPath {
             (deviation <= STEADY).then_some((lag, self.mean[lag], deviation))
         });
     }
+}
 
-    fn at(&self, lag: usize) -> f32 {
-        self.sent[(self.next + SENT - 1 - lag) % SENT]
+/// The loudest of some levels, eight side by side for SIMD.
+fn loudest(levels: &[f32]) -> f32 {
+    let mut lanes = [SILENT; 8];
+    let (chunks, rest) = levels.as_chunks::<8>();
+    for chunk in chunks {
+        for (lane, level) in lanes.iter_mut().zip(chunk) {
+            *lane = if level > lane { *level } else { *lane };
+        }
     }
-
-    fn loudest(&self, mut lags: std::ops::RangeInclusive<usize>) -> f32 {
-        lags.by_ref().fold(SILENT, |loudest, lag| loudest.max(self.at(lag)))
-    }
+    lanes.iter().chain(rest).copied().fold(SILENT, f32::max)
 }

@@ -1,10 +1,13 @@
-//! Digits heard as tones: Goertzel filters, for lines that send no telephone events.
+//! Digits heard as tones, for lines that send no telephone events: each tone's sine and cosine against the audio.
 //!
 //! Two blocks in a row that hold nothing but the same digit from beginning to end make one. From the turn of phase between
 //! them each tone's frequency is known to a few Hz, though a block by itself tells tones 75 Hz apart at best; then both are
 //! fitted to the audio, and must leave next to nothing of it. Limits after ITU-T Q.24 table A-1 (AT&T).
 
 use std::f32::consts::TAU;
+use std::sync::LazyLock;
+
+use super::vad::energy;
 
 /// The rows and columns of the keypad in Hz (ITU-T Q.23).
 const ROWS: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
@@ -12,13 +15,15 @@ const COLUMNS: [f32; 4] = [1_209.0, 1_336.0, 1_477.0, 1_633.0];
 const KEYS: [[char; 4]; 4] = [['1', '2', '3', 'A'], ['4', '5', '6', 'B'], ['7', '8', '9', 'C'], ['*', '0', '#', 'D']];
 /// The network's own tone, which may still sound beneath a digit.
 const DIAL_TONE: f32 = 450.0;
+/// Tones looked for: rows, columns, the network's own.
+const TONES: usize = ROWS.len() + COLUMNS.len() + 1;
 /// Samples of one block, 13.25 ms: 40 ms hold two whole ones wherever they begin, 23 ms never do.
 const BLOCK: usize = 106;
 /// Least mean square of a block that may hold a digit: two tones of -39 dBm0.
 const MIN_POWER: f32 = 60_000.0;
 /// Column over row, at most: 6 dB (4 must do); row over column, at most: 10 dB (8 must do).
 const TWIST: (f32, f32) = (4.0, 10.0);
-/// The loudest tone of each group over the others of its group, at least: 6 dB. The other group leaks into a filter at -20 dB.
+/// The loudest tone of each group over the others of its group, at least: 6 dB. The other group leaks into a tone's sum at -20 dB.
 const RELATIVE: f32 = 4.0;
 /// A tone is off by at most this share of its frequency: 1.5 % must do, 3.5 % must not.
 const DETUNED: f32 = 0.025;
@@ -35,11 +40,9 @@ const RELEASE: u8 = 3;
 /// Finds digits in decoded audio.
 #[derive(Debug)]
 pub struct ToneReceiver {
-    filters: [[f32; 2]; 9],
-    power: f32,
-    filled: usize,
-    /// The last two blocks.
+    /// The last whole block, and the one that is being filled.
     heard: [i16; 2 * BLOCK],
+    filled: usize,
     last: Option<Candidate>,
     held: Option<char>,
     absent: u8,
@@ -50,13 +53,14 @@ pub struct ToneReceiver {
 struct Candidate {
     row: usize,
     column: usize,
-    /// Phases of both tones at the block's beginning, against their filters.
+    /// Phases of both tones at the block's beginning.
     phases: [f32; 2],
 }
 
 impl Default for ToneReceiver {
     fn default() -> Self {
-        Self { filters: [[0.0; 2]; 9], power: 0.0, filled: 0, heard: [0; 2 * BLOCK], last: None, held: None, absent: 0 }
+        LazyLock::force(&WAVES); // Here and not at the first loud block.
+        Self { heard: [0; 2 * BLOCK], filled: 0, last: None, held: None, absent: 0 }
     }
 }
 
@@ -67,7 +71,8 @@ impl ToneReceiver {
         let mut rest = samples;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(BLOCK - self.filled));
-            self.run(now);
+            let at = BLOCK + self.filled;
+            self.heard[at..at + now.len()].copy_from_slice(now);
             self.filled += now.len();
             rest = later;
             if self.filled == BLOCK {
@@ -77,23 +82,8 @@ impl ToneReceiver {
         found
     }
 
-    fn run(&mut self, samples: &[i16]) {
-        let at = BLOCK + self.filled;
-        self.heard[at..at + samples.len()].copy_from_slice(samples);
-        let mut filters = self.filters;
-        for sample in samples {
-            let sample = f32::from(*sample);
-            self.power += sample * sample;
-            for (state, coefficient) in filters.iter_mut().zip(COEFFICIENTS.iter()) {
-                let next = coefficient * state[0] - state[1] + sample;
-                *state = [next, state[0]];
-            }
-        }
-        self.filters = filters;
-    }
-
     fn block(&mut self) -> Option<char> {
-        let candidate = self.candidate();
+        let candidate = self.heard.last_chunk().and_then(candidate);
         let before = std::mem::replace(&mut self.last, candidate);
         let found = match (before, candidate) {
             (Some(before), Some(now)) if self.held != Some(now.key()) && now.completes(&before, &self.heard) => {
@@ -101,8 +91,6 @@ impl ToneReceiver {
             }
             (Some(_) | None, Some(_) | None) => None,
         };
-        self.filters = [[0.0; 2]; 9];
-        self.power = 0.0;
         self.filled = 0;
         self.heard.copy_within(BLOCK.., 0);
         if found.is_some() {
@@ -118,29 +106,42 @@ impl ToneReceiver {
         }
         found
     }
+}
 
-    /// The key whose tones are the loudest in this block.
-    fn candidate(&self) -> Option<Candidate> {
-        if self.power < MIN_POWER * BLOCK as f32 {
-            return None;
-        }
-        // A tone of amplitude a gives (a N / 2)^2 in its filter and a^2 N / 2 in the sum of squares.
-        let mut energies = [0.0; 9];
-        for ((energy, [s1, s2]), coefficient) in energies.iter_mut().zip(self.filters).zip(COEFFICIENTS.iter()) {
-            *energy = (s1 * s1 + s2 * s2 - coefficient * s1 * s2) * 2.0 / BLOCK as f32;
-        }
-        let (row, row_energy) = loudest(&energies[..4])?;
-        let (column, column_energy) = loudest(&energies[4..8])?;
-        if row_energy + column_energy < SHARE_ROUGH * (self.power - energies[8].min(self.power * (1.0 - DIGIT_SHARE))) {
-            return None;
-        }
-        let phase = |filter: usize, hz: f32| {
-            let [s1, s2] = self.filters[filter];
-            let (sin, cos) = (TAU * hz / 8_000.0).sin_cos();
-            (sin * s2).atan2(s1 - cos * s2)
-        };
-        Some(Candidate { row, column, phases: [phase(row, ROWS[row]), phase(4 + column, COLUMNS[column])] })
+/// The key whose tones are the loudest in a block.
+fn candidate(block: &[i16; BLOCK]) -> Option<Candidate> {
+    let power = energy(block);
+    if power < MIN_POWER * BLOCK as f32 {
+        return None;
     }
+    let block = block.map(f32::from);
+    let sums = |tone: usize| WAVES[tone].each_ref().map(|wave| product(&block, wave));
+    // A tone of amplitude a gives (a N / 2)^2 in its sums and a^2 N / 2 in the sum of squares.
+    let energy = |[real, imaginary]: [f32; 2]| (real * real + imaginary * imaginary) * 2.0 / BLOCK as f32;
+    // In speech mostly no row stands out, and the rest need not be looked at.
+    let rows: [[f32; 2]; ROWS.len()] = std::array::from_fn(sums);
+    let (row, row_energy) = loudest(&rows.map(energy))?;
+    let columns: [[f32; 2]; COLUMNS.len()] = std::array::from_fn(|column| sums(ROWS.len() + column));
+    let (column, column_energy) = loudest(&columns.map(energy))?;
+    let beneath = energy(sums(TONES - 1)).min(power * (1.0 - DIGIT_SHARE));
+    if row_energy + column_energy < SHARE_ROUGH * (power - beneath) {
+        return None;
+    }
+    let phase = |[real, imaginary]: [f32; 2]| (-imaginary).atan2(real);
+    Some(Candidate { row, column, phases: [phase(rows[row]), phase(columns[column])] })
+}
+
+/// Sum of products, eight side by side: the compiler makes SIMD of it.
+fn product(block: &[f32; BLOCK], wave: &[f32; BLOCK]) -> f32 {
+    let mut sums = [0.0f32; 8];
+    let ((blocks, rest), (waves, last)) = (block.as_chunks::<8>(), wave.as_chunks::<8>());
+    for (block, wave) in blocks.iter().zip(waves) {
+        for n in 0..8 {
+            sums[n] += block[n] * wave[n];
+        }
+    }
+    let rest: f32 = rest.iter().zip(last).map(|(sample, wave)| sample * wave).sum();
+    sums.iter().sum::<f32>() + rest
 }
 
 impl Candidate {
@@ -227,15 +228,13 @@ fn loudest(powers: &[f32]) -> Option<(usize, f32)> {
     alone.then_some((at, power))
 }
 
-/// Twice the cosine of each tone's angle per sample: rows, columns, the network's own.
-static COEFFICIENTS: std::sync::LazyLock<[f32; 9]> = std::sync::LazyLock::new(|| {
-    std::array::from_fn(|n| {
-        let hz = match n {
-            0..4 => ROWS[n],
-            4..8 => COLUMNS[n - 4],
-            _ => DIAL_TONE,
-        };
-        2.0 * (TAU * hz / 8_000.0).cos()
+/// Cosine and sine of each tone over a block: rows, columns, the network's own. By table rather than by Goertzel's
+/// recurrence, in which each sample waits for the one before.
+static WAVES: LazyLock<[[[f32; BLOCK]; 2]; TONES]> = LazyLock::new(|| {
+    std::array::from_fn(|tone| {
+        let hz = ROWS.into_iter().chain(COLUMNS).nth(tone).unwrap_or(DIAL_TONE);
+        let angle = |n: usize| TAU * hz / 8_000.0 * n as f32;
+        [std::array::from_fn(|n| angle(n).cos()), std::array::from_fn(|n| angle(n).sin())]
     })
 });
 

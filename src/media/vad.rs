@@ -56,9 +56,22 @@ pub enum Activity {
 
 /// The mean level of some samples in dB below overload (RFC 6464's dBov, negative).
 pub fn level(samples: &[i16]) -> f32 {
-    let sum: f32 = samples.iter().map(|sample| f32::from(*sample) * f32::from(*sample)).sum();
-    let mean = sum / samples.len().max(1) as f32;
+    let mean = energy(samples) / samples.len().max(1) as f32;
     (10.0 * (mean / (32_768.0 * 32_768.0)).log10()).max(SILENT)
+}
+
+/// The sum of squares.
+pub fn energy(samples: &[i16]) -> f32 {
+    // One sum would wait for itself at each sample; of eight, the compiler makes SIMD.
+    let mut sums = [0.0f32; 8];
+    let (chunks, rest) = samples.as_chunks::<8>();
+    for chunk in chunks {
+        for (sum, sample) in sums.iter_mut().zip(chunk) {
+            *sum += f32::from(*sample) * f32::from(*sample);
+        }
+    }
+    let rest: f32 = rest.iter().map(|sample| f32::from(*sample) * f32::from(*sample)).sum();
+    sums.iter().sum::<f32>() + rest
 }
 
 /// Detects talkspurts in one direction of one call.
