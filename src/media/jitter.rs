@@ -1,36 +1,33 @@
 //! The jitter buffer: packets go in as they arrive, cells of 10 ms come out as they are wanted.
 //!
-//! It holds octets in a ring addressed by RTP timestamp, one for each unit of an 8 kHz clock (G.711, G.722), so reordering,
-//! duplicates, any packet time and partly late packets need no special case: a sample is there or it is not. Of a codec
-//! that has no such octets it only keeps the times. How long it waits is learnt: the relative delay of each packet goes
-//! into a histogram that slowly forgets, and the target is the delay that all but [`LATE_SHARE`] keep.
+//! It holds octets in a [`ring`] addressed by RTP timestamp, one for each unit of an 8 kHz clock (G.711, G.722), so
+//! reordering, duplicates, any packet time and partly late packets need no special case: a sample is there or it is not.
+//! Of a codec that has no such octets it only keeps the times. How long it waits is learnt: the target is the delay that
+//! all packets but a small share keep ([`delays`]).
 //! In a gap the buffer itself approaches the target; where something is heard, [`super::playout`] does it from
 //! [`JitterBuffer::wait`].
 
+mod delays;
+mod ring;
+
 use super::rtp::Timestamp;
 use crate::units::FRAME_SAMPLES;
+use delays::Delays;
+use ring::{CAPACITY, Ring, Sample, Stretch};
 
 /// Samples of one cell: 10 ms, the unit in which audio is present or missing.
 pub const CELL: usize = 80;
 const FRAME: i32 = FRAME_SAMPLES as i32;
-/// Samples that the ring holds: 512 ms. A packet further ahead than this restarts the buffer.
-const CAPACITY: usize = 4_096;
 /// The largest packet accepted, in samples: 120 ms, the most that Opus has. Longer ones are cut.
 const MAX_PACKET: usize = 960;
 /// Shortest and longest wait, in samples: 20 to 240 ms.
 const TARGET_RANGE: (i32, i32) = (160, 1_920);
 /// The wait before anything is known, in samples: 60 ms.
 const FIRST_TARGET: i32 = 480;
-/// Packets needed before the histogram is believed.
+/// Packets needed before their delays are believed.
 const LEARNT_AFTER: f32 = 25.0;
-/// Samples of one histogram bin: 5 ms.
+/// Samples of one bin of the delays: 5 ms.
 const BIN: i32 = 40;
-/// Bins of the histogram; the last one takes all that is later.
-const BINS: usize = 64;
-/// Share of packets that may come too late for the target.
-const LATE_SHARE: f32 = 0.004;
-/// What a packet's weight in the histogram becomes with each later packet: half after 10 s of 20 ms packets.
-const FORGET: f32 = 0.998_6;
 /// The least transit is looked for in two windows of this many samples each (5 s), so that clock drift is followed.
 const BASE_WINDOW: i64 = 40_000;
 /// How far a timestamp may lie behind without being taken for a restart, in samples: 2 s.
@@ -86,26 +83,15 @@ pub struct Counters {
     pub restarts: u64,
 }
 
-/// What the ring knows of one sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sample {
-    Missing,
-    Present,
-    /// The peer did not send it: its sequence numbers go on without a gap.
-    Pause,
-}
-
 /// See the module's documentation.
 pub struct JitterBuffer {
-    codes: [u8; CAPACITY],
-    samples: [Sample; CAPACITY],
     playing: Option<Playing>,
     target: i32,
     /// Packets since the target was last needed.
     unneeded: u32,
-    histogram: [f32; BINS],
-    weight: f32,
     counters: Counters,
+    delays: Delays,
+    ring: Ring,
 }
 
 /// Where an established stream stands.
@@ -114,8 +100,9 @@ struct Playing {
     position: Timestamp,
     /// One past the newest sample received.
     end: Timestamp,
-    /// Samples of the newest packet.
+    /// Samples of the newest packet, and the grid on which its like begin as seen from the beginnings of our frames.
     packet: i32,
+    grid: i32,
     /// Transit (our clock minus timestamp, modulo 2^32) of the packet that began this stream; others relate to it.
     transit: u32,
     /// Least relative transit in the present and in the previous window.
@@ -131,14 +118,12 @@ struct Playing {
 impl Default for JitterBuffer {
     fn default() -> Self {
         Self {
-            codes: [0; CAPACITY],
-            samples: [Sample::Missing; CAPACITY],
             playing: None,
             target: FIRST_TARGET,
             unneeded: 0,
-            histogram: [0.0; BINS],
-            weight: 0.0,
             counters: Counters::default(),
+            delays: Delays::default(),
+            ring: Ring::default(),
         }
     }
 }
@@ -149,10 +134,7 @@ impl JitterBuffer {
     pub fn push(&mut self, timestamp: Timestamp, payload: &[u8], contiguous: bool, now: i64) {
         let payload = &payload[..payload.len().min(MAX_PACKET)];
         let Some(past) = self.expect(timestamp, payload.len(), contiguous, now) else { return };
-        let start = index(timestamp.plus(past as i32));
-        let (head, tail) = payload[past..].split_at((payload.len() - past).min(CAPACITY - start));
-        self.codes[start..start + head.len()].copy_from_slice(head);
-        self.codes[..tail.len()].copy_from_slice(tail);
+        self.ring.write(timestamp.plus(past as i32), &payload[past..]);
     }
 
     /// As [`Self::push`], for a packet of so many samples that somebody else keeps. Returns how many of them come too
@@ -166,7 +148,7 @@ impl JitterBuffer {
             Some(playing) => playing.transit_of(timestamp, now),
             None => {
                 self.playing = Some(Playing::begin(timestamp, self.target, now));
-                self.mark(timestamp.plus(-self.target), self.target as usize, Sample::Pause);
+                self.ring.mark(timestamp.plus(-self.target), self.target as usize, Sample::Pause);
                 0
             }
         };
@@ -187,7 +169,7 @@ impl JitterBuffer {
         let Some(playing) = &mut self.playing else { return Cell::Idle };
         let excess = playing.delay(now) + held - self.target;
         let buffered = playing.end.since(playing.position);
-        let here = self.samples[index(playing.position)];
+        let here = self.ring.sample(playing.position);
         if excess <= -BIN && (buffered <= 0 || here != Sample::Present) {
             self.counters.adjusted += 1;
             let idle = here == Sample::Pause || (playing.paused && buffered <= 0);
@@ -207,8 +189,7 @@ impl JitterBuffer {
     pub fn wait(&self, held: i32, now: i64) -> Option<Wait> {
         let playing = self.playing.as_ref()?;
         let is = playing.delay(now) + held;
-        // Packets begin at multiples of this from the newest one's end, as seen from the beginnings of our frames.
-        let grid = gcd(playing.packet, FRAME);
+        let grid = playing.grid;
         let least = self.target + FRAME - grid + MARGIN;
         let aligned = MARGIN + playing.due(now).since(playing.end);
         let nearest = is + (aligned - is + grid / 2).rem_euclid(grid) - grid / 2;
@@ -232,7 +213,7 @@ impl JitterBuffer {
     pub fn restart(&mut self) {
         self.counters.restarts += u64::from(self.playing.is_some());
         self.playing = None;
-        self.samples = [Sample::Missing; CAPACITY];
+        self.ring.clear();
     }
 
     /// The wait aimed at, in samples.
@@ -269,7 +250,7 @@ impl JitterBuffer {
         }
         if pause {
             let from = if playing.position.since(playing.end) > 0 { playing.position } else { playing.end };
-            self.mark(from, timestamp.since(from).max(0) as usize, Sample::Pause);
+            self.ring.mark(from, timestamp.since(from).max(0) as usize, Sample::Pause);
         }
     }
 
@@ -286,34 +267,32 @@ impl JitterBuffer {
         if after.since(playing.end) > 0 {
             playing.end = after;
             playing.paused = false;
-            playing.packet = samples as i32;
+            if playing.packet != samples as i32 {
+                playing.packet = samples as i32;
+                playing.grid = gcd(playing.packet, FRAME);
+            }
         }
-        self.mark(timestamp.plus(past as i32), samples - past, Sample::Present);
+        self.ring.mark(timestamp.plus(past as i32), samples - past, Sample::Present);
         Some(past)
     }
 
     fn take(&mut self, codes: &mut [u8; CELL]) -> Cell {
         let Some(playing) = &mut self.playing else { return Cell::Idle };
-        let start = index(playing.position);
-        let head = CELL.min(CAPACITY - start);
-        let runs = [&self.samples[start..start + head], &self.samples[..CELL - head]];
-        let all = |kind| runs.iter().all(|run| run.iter().all(|sample| *sample == kind));
-        let mut cell = Cell::Missing;
-        if all(Sample::Present) {
-            codes[..head].copy_from_slice(&self.codes[start..start + head]);
-            codes[head..].copy_from_slice(&self.codes[..CELL - head]);
-            cell = Cell::Audio;
-        } else if playing.end.since(playing.position) <= 0 {
-            if playing.paused {
-                cell = Cell::Idle;
-            } else {
-                playing.undecided += 1;
+        let cell = match self.ring.cell(playing.position) {
+            Stretch::Whole => {
+                self.ring.read(playing.position, codes);
+                Cell::Audio
             }
-        } else if runs.iter().any(|run| run.contains(&Sample::Pause)) {
-            cell = Cell::Idle;
-        } else {
-            self.counters.concealed_cells += 1;
-        }
+            Stretch::Paused | Stretch::Holed if playing.end.since(playing.position) <= 0 => {
+                playing.undecided += u64::from(!playing.paused);
+                if playing.paused { Cell::Idle } else { Cell::Missing }
+            }
+            Stretch::Paused => Cell::Idle,
+            Stretch::Holed => {
+                self.counters.concealed_cells += 1;
+                Cell::Missing
+            }
+        };
         self.skip();
         cell
     }
@@ -323,37 +302,18 @@ impl JitterBuffer {
         let Some(playing) = &mut self.playing else { return };
         let skipped = playing.position;
         playing.position = skipped.plus(CELL as i32);
-        self.mark(skipped, CELL, Sample::Missing);
+        self.ring.mark(skipped, CELL, Sample::Missing);
     }
 
-    fn mark(&mut self, start: Timestamp, len: usize, as_: Sample) {
-        let len = len.min(CAPACITY);
-        let start = index(start);
-        let head = len.min(CAPACITY - start);
-        self.samples[start..start + head].fill(as_);
-        self.samples[..len - head].fill(as_);
-    }
-
-    /// Puts a relative delay, in samples, into the histogram and derives the target.
+    /// Learns from a relative delay, in samples, and derives the target.
     fn learn(&mut self, delay: i32) {
-        let bin = ((delay / BIN).max(0) as usize).min(BINS - 1);
-        for share in &mut self.histogram {
-            *share *= FORGET;
-        }
-        self.histogram[bin] += 1.0;
-        self.weight = self.weight * FORGET + 1.0;
-        if self.weight < LEARNT_AFTER {
+        self.delays.add((delay / BIN).max(0) as usize);
+        if self.delays.packets() < LEARNT_AFTER {
             return;
         }
-        let mut later = 0.0;
-        let mut kept = BINS;
-        while kept > 1 && later + self.histogram[kept - 1] <= LATE_SHARE * self.weight {
-            later += self.histogram[kept - 1];
-            kept -= 1;
-        }
-        let needed = (kept as i32 * BIN).clamp(TARGET_RANGE.0, TARGET_RANGE.1);
+        let needed = (self.delays.needed() as i32 * BIN).clamp(TARGET_RANGE.0, TARGET_RANGE.1);
         self.unneeded = if needed < self.target { self.unneeded + 1 } else { 0 };
-        if needed > self.target || self.weight < 2.0 * LEARNT_AFTER {
+        if needed > self.target || self.delays.packets() < 2.0 * LEARNT_AFTER {
             self.target = needed; // At first there is nothing to hold on to but a guess.
         } else if self.unneeded >= FALL_AFTER {
             self.unneeded = 0;
@@ -371,6 +331,7 @@ impl Playing {
             least: [0; 2],
             window_ends: now + BASE_WINDOW,
             packet: FRAME,
+            grid: FRAME,
             undecided: 0,
             paused: false,
             late_run: 0,
@@ -415,10 +376,6 @@ fn gcd(a: i32, b: i32) -> i32 {
         (a, b) = (b % a, a);
     }
     b
-}
-
-fn index(timestamp: Timestamp) -> usize {
-    timestamp.0 as usize % CAPACITY
 }
 
 #[cfg(test)]
