@@ -3,11 +3,19 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Subcommand;
 
 use super::ConfigArg;
+use crate::clock::wall;
 use crate::config::Config;
+use crate::store::campaigns::SAMPLE_MAX;
+use crate::store::invention::{self, Extent};
 use crate::store::{Database, StoreConfig, seed};
+use crate::survey::Survey;
+
+/// The questionnaire that invented people answered, below the home folder.
+const SURVEY: &str = "config/surveys/callback.toml";
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -30,6 +38,20 @@ enum Command {
         #[arg(long, value_name = "FOLDER")]
         from: Option<PathBuf>,
     },
+    /// Fill a database without campaigns with an invented survey, to see the evaluators' pages; nobody is rung
+    InventSurvey {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Campaigns, one for each month up to this one
+        #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=24))]
+        campaigns: u32,
+        /// Numbers of each
+        #[arg(long, default_value_t = 600)]
+        numbers: usize,
+        /// Seed of everything that is invented
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Print the database's address, as psql takes it
     Url {
         #[command(flatten)]
@@ -51,6 +73,17 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             for (file, rows) in loaded.0 {
                 println!("{rows:>6}  {file}");
             }
+            database.close().await;
+        }
+        Command::InventSurvey { config, campaigns, numbers, seed } => {
+            let config = config.load()?;
+            let database = open(&config).await?;
+            let path = config.home.join(SURVEY);
+            let body = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            let survey = Survey::parse(&body).map_err(|p| anyhow::anyhow!("{}: {p:?}", path.display()))?;
+            let extent = Extent { campaigns, numbers: numbers.min(SAMPLE_MAX), seed };
+            let written = invention::invent(&database.pool, &survey, extent, wall()).await?;
+            println!("{} numbers, {} attempts, {} answers", written.numbers, written.attempts, written.answers);
             database.close().await;
         }
         Command::Url { config } => {

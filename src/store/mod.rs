@@ -32,6 +32,7 @@ pub mod disclosures;
 pub mod export;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+pub mod invention;
 pub mod jobs;
 pub mod links;
 pub mod numbers;

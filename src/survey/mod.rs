@@ -20,6 +20,7 @@ pub mod figures;
 mod file;
 pub mod groups;
 mod interview;
+pub mod invented;
 mod model;
 pub mod random;
 pub mod rates;
