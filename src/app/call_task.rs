@@ -10,20 +10,22 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
+use super::check_line;
 use super::interviewing::Interviewing;
+use super::keeping::Keeper;
 use super::shared::{Drain, Shared};
 use super::spoken::Spoken;
 use crate::call::{
     Action, Call, CaseDraft, EndReason, EventKind, Facts, Input, KeySource, LineProfile, Nothing, PlayId, TimelineEvent,
 };
 use crate::clock::{monotonic, wall};
-use crate::flow::{Expect, PromptId, Rung};
-use crate::ids::{CallId, CaseNumber, PhoneNumber};
+use crate::flow::{Expect, PromptId};
+use crate::ids::{CallId, CaseNumber};
 use crate::media::{DigitSource, MediaEvent, MediaSession, MediaSummary, Recording};
 use crate::sip::{Dialog, DialogEvent, IncomingCall, Reject};
 use crate::speech::{self, SpeechError};
 use crate::store::records::{self, CallAnswered, CallEnded, CallEvent, CallStarted};
-use crate::store::{DatabaseState, Record, Store, dialling};
+use crate::store::{Record, Store};
 use crate::survey::Outcome;
 use crate::units::millis;
 use crate::web::live::Level;
@@ -39,9 +41,6 @@ const LEVELS_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a call's last case may take to become durable after the caller hung up, before it is left to itself.
 const LAST_CASE_WAIT: Duration = Duration::from_secs(30);
-
-/// Longest wait for the answer to whether we rang a caller: it delays the answer to the call.
-const RUNG_WITHIN: Duration = Duration::from_millis(200);
 
 /// Takes a call that rings, from the first answer to the closed recording.
 pub(super) async fn run(shared: Arc<Shared>, incoming: IncomingCall, profile: Arc<LineProfile>, line: String) {
@@ -66,7 +65,8 @@ pub(super) async fn run(shared: Arc<Shared>, incoming: IncomingCall, profile: Ar
         sip_call_id: incoming.sip_call_id.clone(),
         started_at,
     });
-    let (rung, ()) = tokio::join!(rung(&shared.store, incoming.caller.as_ref()), keep(&shared.store, started));
+    let rung = check_line::rung(&shared.store, incoming.caller.as_ref());
+    let ((rung, revocable), ()) = tokio::join!(rung, keep(&shared.store, started));
 
     let facts = Facts { call: id, line, caller: incoming.caller.clone(), rung };
     let flow = profile.flow_label();
@@ -74,22 +74,13 @@ pub(super) async fn run(shared: Arc<Shared>, incoming: IncomingCall, profile: Ar
     let wants_answer = call.handle(Input::Start, monotonic(), wall()).contains(&Action::Answer);
     let answered = if wants_answer { incoming.answer(media.local_rtp()).await.ok() } else { None };
     let end = match answered {
-        Some(dialog) => Conversation::new(Arc::clone(&shared), id, call, dialog, media, flow, None).talk().await,
+        Some(dialog) => {
+            let conversation = Conversation::new(Arc::clone(&shared), id, call, dialog, media, flow, None);
+            conversation.revocable(revocable).talk().await
+        }
         None => End { reason: EndReason::Cancelled, outcome: None, summary: media.close().await, spoken: Vec::new() },
     };
     finish(&shared, id, end).await;
-}
-
-/// Whether we rang a caller lately. Not worth a wait: without a database it cannot be told.
-async fn rung(store: &Store, caller: Option<&PhoneNumber>) -> Rung {
-    let Some(caller) = caller else { return Rung::Unknown };
-    if *store.state().borrow() == DatabaseState::Down {
-        return Rung::Unknown;
-    }
-    match timeout(RUNG_WITHIN, dialling::last_rung(store.pool(), caller, wall())).await {
-        Ok(Ok(at)) => at.map_or(Rung::Never, Rung::At),
-        Ok(Err(_)) | Err(_) => Rung::Unknown,
-    }
 }
 
 /// How a call ended, and what remains of it.
@@ -140,6 +131,10 @@ pub(super) struct Conversation {
     flow: String,
     /// What listens and keeps beside an interview.
     beside: Option<Interviewing>,
+    /// Sampled numbers whose answers the caller may take back.
+    revocable: Vec<i64>,
+    /// What keeps the answers of an interview that the caller gives anew.
+    keeper: Option<Keeper>,
     /// Questions to recogniser and store whose answers are awaited.
     jobs: JoinSet<Input>,
     /// Inputs that arose from actions.
@@ -174,6 +169,8 @@ impl Conversation {
             answered: None,
             flow,
             beside,
+            revocable: Vec::new(),
+            keeper: None,
             jobs: JoinSet::new(),
             waiting: VecDeque::new(),
             notes: Vec::new(),
@@ -183,6 +180,11 @@ impl Conversation {
             drain,
             end: None,
         }
+    }
+
+    /// The same, where the caller may take back what was answered at these sampled numbers.
+    fn revocable(self, revocable: Vec<i64>) -> Self {
+        Self { revocable, ..self }
     }
 
     pub(super) async fn talk(mut self) -> End {
@@ -207,6 +209,9 @@ impl Conversation {
         let ours = matches!(reason, EndReason::Drain | EndReason::MaxDuration | EndReason::Error);
         let outcome = self.call.outcome(ours);
         let outcome = outcome.map(|o| self.beside.as_ref().map_or(o, |beside| beside.outcome(o)));
+        if let (Some(keeper), Some(outcome)) = (&self.keeper, outcome) {
+            keeper.retaken(outcome).await;
+        }
         if reason != EndReason::Caller {
             self.dialog.hang_up(None).await;
         }
@@ -350,12 +355,18 @@ impl Conversation {
                 beside.heard(text);
             }
         }
-        let actions = self.call.handle(input, monotonic(), wall());
-        for action in actions {
-            self.perform(action).await;
+        let mut actions = VecDeque::from(self.call.handle(input, monotonic(), wall()));
+        while let Some(action) = actions.pop_front() {
+            if action == Action::Retake {
+                actions.extend(self.retake().await);
+            } else {
+                self.perform(action).await;
+            }
         }
         if let Some(beside) = &mut self.beside {
             beside.refuse(self.call.outcome(false)).await;
+        } else if let Some(keeper) = &mut self.keeper {
+            keeper.refuse(self.call.outcome(false)).await;
         }
         self.shared.board.state(self.id, self.call.state());
         if !self.notes.is_empty() {
@@ -366,8 +377,8 @@ impl Conversation {
 
     async fn perform(&mut self, action: Action) {
         match action {
-            // The dialog stands already.
-            Action::Answer => {}
+            // The dialog stands already, and the interview is here.
+            Action::Answer | Action::Retake => {}
             Action::Play { id, prompts, slow } => self.play(id, &prompts, slow),
             Action::StopPlay => self.tell_engine(self.media.stop()),
             Action::StartRecording => self.record(),
@@ -394,7 +405,13 @@ impl Conversation {
             Action::KeepAnswer(answer) => {
                 if let Some(beside) = &mut self.beside {
                     beside.keep(answer).await;
+                } else if let Some(keeper) = &mut self.keeper {
+                    keeper.answer(answer).await;
                 }
+            }
+            Action::Withdraw => {
+                let (store, call, samples) = (self.shared.store.clone(), self.id, self.revocable.clone());
+                self.jobs.spawn(async move { Input::Withdrawn(check_line::withdraw(&store, call, samples).await) });
             }
             Action::LookUp(number) => {
                 let store = self.shared.store.clone();
@@ -402,6 +419,21 @@ impl Conversation {
             }
             Action::HangUp(reason) => self.end = Some(reason),
             Action::Note(event) => self.note(event),
+        }
+    }
+
+    /// What the caller answered last is asked anew.
+    async fn retake(&mut self) -> Vec<Action> {
+        let found = match self.revocable.first() {
+            Some(sample) => check_line::retake(&self.shared, self.id, *sample).await,
+            None => None,
+        };
+        match found {
+            Some((interview, keeper)) => {
+                self.keeper = Some(keeper);
+                self.call.retake(interview, monotonic(), wall())
+            }
+            None => self.call.handle(Input::NotRetaken, monotonic(), wall()),
         }
     }
 

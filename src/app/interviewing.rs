@@ -5,17 +5,15 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use super::keeping::Keeper;
 use super::shared::Shared;
 use crate::call::answered::{GREETING, Notice, Party, Sign, WhoAnswered};
 use crate::call::tone::Tone;
-use crate::clock::{monotonic, wall};
+use crate::clock::monotonic;
 use crate::media::{MediaEvent, MediaSession};
 use crate::speech;
-use crate::store::Record;
 use crate::store::dialling::Claimed;
-use crate::store::records::{DoNotCall, SurveyAnswered};
 use crate::survey::{Answer, InterviewEnd, Outcome};
-use crate::units::millis;
 
 /// Most utterances of a greeting that are sent to the recogniser.
 const UTTERANCES: usize = 4;
@@ -33,15 +31,15 @@ pub(super) struct Interviewing {
     speaks: Option<Duration>,
     asked: usize,
     words: JoinSet<Option<String>>,
-    answers: i16,
+    keeper: Keeper,
     /// A machine, as it seems, let a question pass.
     silent: bool,
-    refused: bool,
 }
 
 impl Interviewing {
     /// Beside the call of this attempt, whose media session was opened at `opened`.
     pub(super) fn new(claimed: Arc<Claimed>, opened: Instant, shared: Arc<Shared>) -> Self {
+        let keeper = Keeper::new(shared.store.clone(), Arc::clone(&claimed), claimed.attempt);
         Self {
             claimed,
             opened,
@@ -50,9 +48,8 @@ impl Interviewing {
             speaks: None,
             asked: 0,
             words: JoinSet::new(),
-            answers: 0,
+            keeper,
             silent: false,
-            refused: false,
         }
     }
 
@@ -119,13 +116,15 @@ impl Interviewing {
     /// A question is met with silence. By then whoever spoke on and on without waiting for an answer was a machine: no
     /// person greets like that and then says nothing to a question.
     pub(super) fn unanswered(&mut self) {
-        self.silent |= self.answers == 0 && self.who.verdict().is_some_and(|verdict| verdict.party == Party::Machine);
+        self.silent |=
+            self.keeper.answers() == 0 && self.who.verdict().is_some_and(|verdict| verdict.party == Party::Machine);
     }
 
     /// How an answered call came out, where the interview itself ended with `interview`. A machine that hung up before the
     /// first question was no person either.
     pub(super) fn outcome(&self, interview: Outcome) -> Outcome {
-        let hung_up = matches!(interview, Outcome::Reached { end: InterviewEnd::HungUp, .. }) && self.answers == 0;
+        let hung_up =
+            matches!(interview, Outcome::Reached { end: InterviewEnd::HungUp, .. }) && self.keeper.answers() == 0;
         let seems_one = self.who.verdict().is_some_and(|verdict| verdict.party == Party::Machine);
         self.nobody().unwrap_or(if hung_up && seems_one { Outcome::Machine } else { interview })
     }
@@ -133,30 +132,12 @@ impl Interviewing {
     /// Makes an answer durable; when this returns, it is on the disk.
     pub(super) async fn keep(&mut self, answer: Answer) {
         self.sign(Sign::Answer);
-        let claimed = &self.claimed;
-        let record = Record::SurveyAnswered(SurveyAnswered {
-            attempt: claimed.attempt,
-            ordinal: self.answers,
-            sample: claimed.sample,
-            question: answer.question,
-            value: answer.value.to_string(),
-            mode: answer.mode,
-            latency_ms: answer.latency.map(|latency| i32::try_from(millis(latency)).unwrap_or(i32::MAX)),
-            at: answer.at,
-            reopens: claimed.subject.filter(|_| answer.reopens).map(|subject| subject.number),
-        });
-        self.answers = self.answers.saturating_add(1);
-        super::call_task::keep(&self.shared.store, record).await;
+        self.keeper.answer(answer).await;
     }
 
     /// Keeps, once, that the person asked never to be rung again; at once, before the call is over.
     pub(super) async fn refuse(&mut self, outcome: Option<Outcome>) {
-        let refuses = matches!(outcome, Some(Outcome::Reached { end: InterviewEnd::OptedOut, .. }));
-        if refuses && !std::mem::replace(&mut self.refused, true) {
-            let Claimed { attempt, number, .. } = &*self.claimed;
-            let wish = DoNotCall { call: *attempt, number: number.clone(), at: wall() };
-            super::call_task::keep(&self.shared.store, Record::DoNotCall(wish)).await;
-        }
+        self.keeper.refuse(outcome).await;
     }
 
     async fn recognise(&mut self, from: Duration, to: Duration, media: &MediaSession) {

@@ -4,10 +4,12 @@
 //! cheap ones, to measure with; [`transfer`] joins a caller with a person.
 
 mod call_task;
+mod check_line;
 mod crash;
 mod dialler;
 mod figures;
 mod interviewing;
+mod keeping;
 pub mod load;
 pub mod phone;
 mod room;

@@ -50,6 +50,12 @@ pub enum Action {
     KeepAnswer(Answer),
     /// Look the case up, then answer with [`Input::Progress`](super::Input::Progress).
     LookUp(CaseNumber),
+    /// Take back what the caller answered to our survey; say with [`Input::Withdrawn`](super::Input::Withdrawn) whether that
+    /// is durable.
+    Withdraw,
+    /// Fetch the interview that the caller was asked for, and give it to [`Call::retake`](super::Call::retake), or say
+    /// [`Input::NotRetaken`](super::Input::NotRetaken).
+    Retake,
     /// The call is over: send BYE, unless the reason is that the caller ended it. Nothing follows.
     HangUp(EndReason),
     /// Keep this in the call's timeline.

@@ -143,6 +143,10 @@ pub enum Input {
     Progress(Option<ProgressAnswer>),
     /// The case could not be looked up.
     ProgressFailed,
+    /// Whether the caller's answers to our survey are durably taken back.
+    Withdrawn(bool),
+    /// The interview cannot be had again; where it can, [`Call::retake`](super::Call::retake) is called.
+    NotRetaken,
     /// No valid RTP for too long, and not on hold (P20).
     MediaSilent,
     /// No person answered our call: a machine, an announcement of the network, a tone.

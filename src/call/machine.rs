@@ -85,9 +85,19 @@ impl Call {
 
     /// A call of ours that was answered: `interview` speaks. Begins with [`Input::Answered`].
     pub fn interview(interview: Interview, book: Arc<PromptBook>, facts: Facts) -> Self {
-        let timing = Timing { message_max: REMARK_MAX, ..Timing::default() };
         let notice = interview.survey().notice.clone();
-        Self { notice, ..Self::with(Script::Interview(Box::new(interview)), book, timing, facts) }
+        Self { notice, ..Self::with(Script::Interview(Box::new(interview)), book, interview_timing(), facts) }
+    }
+
+    /// The interview that [`Action::Retake`] asked for takes over from the dialogue. When it comes too late, nothing happens.
+    pub fn retake(&mut self, interview: Interview, now: Instant, wall: DateTime<Utc>) -> Vec<Action> {
+        let mut moment = Moment { now, wall, actions: Vec::new() };
+        if matches!(self.phase, Phase::AtStore { request: Request::Retake, .. }) {
+            self.script = Script::Interview(Box::new(interview));
+            self.timing = interview_timing();
+            self.event(Event::Began, &mut moment);
+        }
+        moment.actions
     }
 
     fn with(script: Script, book: Arc<PromptBook>, timing: Timing, facts: Facts) -> Self {
@@ -194,6 +204,8 @@ impl Call {
             Input::CaseFailed => self.store_answered(Request::OpenCase, Event::NotOpened, m),
             Input::Progress(answer) => self.store_answered(Request::LookUp, Event::Progress(answer), m),
             Input::ProgressFailed => self.store_answered(Request::LookUp, Event::NotLookedUp, m),
+            Input::Withdrawn(done) => self.store_answered(Request::Withdraw, Event::Withdrawn(done), m),
+            Input::NotRetaken => self.store_answered(Request::Retake, Event::NotRetaken, m),
             Input::MediaSilent if !self.held => self.finish(EndReason::NoRtp, m),
             Input::MediaSilent => {}
             Input::NobodyThere => self.finish(EndReason::Machine, m),
@@ -322,6 +334,8 @@ impl Call {
             Phase::Message { .. } => self.event(Event::Recorded, m),
             Phase::AtStore { request: Request::OpenCase, .. } => self.event(Event::NotOpened, m),
             Phase::AtStore { request: Request::LookUp, .. } => self.event(Event::NotLookedUp, m),
+            Phase::AtStore { request: Request::Withdraw, .. } => self.event(Event::Withdrawn(false), m),
+            Phase::AtStore { request: Request::Retake, .. } => self.event(Event::NotRetaken, m),
             Phase::Ringing | Phase::Notice { .. } | Phase::Over => {}
         }
     }
@@ -349,12 +363,16 @@ impl Call {
                 self.open_case(origin, m);
                 self.phase = Phase::AtStore { request: Request::OpenCase, until: m.now + super::STORE_WAIT };
             }
-            Then::LookUp(number) => {
-                m.actions.push(Action::LookUp(number));
-                self.phase = Phase::AtStore { request: Request::LookUp, until: m.now + super::STORE_WAIT };
-            }
+            Then::LookUp(number) => self.ask_store(Request::LookUp, Action::LookUp(number), m),
+            Then::Withdraw => self.ask_store(Request::Withdraw, Action::Withdraw, m),
+            Then::Retake => self.ask_store(Request::Retake, Action::Retake, m),
             Then::HangUp => self.finish(EndReason::Flow, m),
         }
+    }
+
+    fn ask_store(&mut self, request: Request, action: Action, m: &mut Moment) {
+        m.actions.push(action);
+        self.phase = Phase::AtStore { request, until: m.now + super::STORE_WAIT };
     }
 
     fn open_case(&mut self, origin: Origin, m: &mut Moment) {
@@ -401,4 +419,9 @@ impl Call {
         let at = self.answered.map_or(Duration::ZERO, |(answered, _)| m.now.saturating_duration_since(answered));
         m.actions.push(Action::Note(TimelineEvent { at, kind, detail }));
     }
+}
+
+/// The dialogue's own, but for the length of a remark.
+fn interview_timing() -> Timing {
+    Timing { message_max: REMARK_MAX, ..Timing::default() }
 }

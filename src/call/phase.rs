@@ -90,6 +90,8 @@ pub(super) enum Comfort {
 pub(super) enum Request {
     OpenCase,
     LookUp,
+    Withdraw,
+    Retake,
 }
 
 impl Phase {

@@ -101,6 +101,7 @@ fn recorded(flow: &Flow, book: &PromptBook, problems: &mut Vec<Problem>) {
             Step::Menu { again, .. } => (again, &[]),
             Step::Message { closed, done, .. } => (closed, done),
             Step::Say { .. }
+            | Step::Verify { .. }
             | Step::Words { .. }
             | Step::Place { .. }
             | Step::Phone { .. }
@@ -149,7 +150,8 @@ fn closure(flow: &Flow, from: StateId, ways: Ways) -> BTreeSet<StateId> {
 
 fn out(flow: &Flow, state: &State, ways: Ways) -> Vec<StateId> {
     let mut out = match &state.step {
-        Step::Say { next, .. }
+        Step::Say { next }
+        | Step::Verify { next }
         | Step::Words { next }
         | Step::Place { next }
         | Step::Phone { next }
@@ -193,7 +195,7 @@ fn destination(flow: &Flow, command: Command) -> Option<StateId> {
 fn silent_ring(flow: &Flow, id: StateId) -> bool {
     let mut at = id;
     for _ in 0..flow.states().count() {
-        let Step::Say { next, .. } = flow.state(at).step else { return false };
+        let (Step::Say { next } | Step::Verify { next }) = flow.state(at).step else { return false };
         if next == id {
             return true;
         }
@@ -283,6 +285,7 @@ mod tests {
                 "states.phone: has no way to a person",
                 "states.confirm_phone: has no way to a person",
                 "states.case: has no way to a person",
+                "states.check: has no way to a person",
                 "states.progress: has no way to a person",
             ],
         );

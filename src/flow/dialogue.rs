@@ -20,6 +20,7 @@ use crate::ids::{CaseNumber, PhoneNumber};
 mod caller;
 mod failing;
 mod moving;
+mod revoking;
 
 /// Failures of one kind, in one state, that lead to a recording (R3.1, P8).
 const MAX_TRIES: u8 = 3;
@@ -87,6 +88,10 @@ pub enum Event {
     Progress(Option<ProgressAnswer>),
     /// The case could not be looked up.
     NotLookedUp,
+    /// Whether the caller's answers are durably taken back.
+    Withdrawn(bool),
+    /// What was asked in our call cannot be asked again.
+    NotRetaken,
     /// The gateway shuts down.
     Drain,
 }
@@ -111,6 +116,10 @@ pub enum Then {
     OpenCase(Origin),
     /// A case is looked up; comes back as [`Event::Progress`] or [`Event::NotLookedUp`].
     LookUp(CaseNumber),
+    /// The caller's answers are taken back; comes back as [`Event::Withdrawn`].
+    Withdraw,
+    /// The caller answers anew: an interview takes over, or else this comes back as [`Event::NotRetaken`].
+    Retake,
     /// The call ends.
     HangUp,
 }
@@ -166,8 +175,19 @@ pub enum Rung {
     Unknown,
     /// We did not.
     Never,
-    /// We did, at last at this moment.
-    At(DateTime<Utc>),
+    /// We did.
+    Ours(OurCall),
+}
+
+/// The last of our calls to somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OurCall {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The case it was about, and the day that was opened.
+    pub case: Option<(CaseNumber, NaiveDate)>,
+    /// Whether something was answered that can still be taken back (N1).
+    pub revocable: bool,
 }
 
 /// The exchange with one caller.
@@ -315,7 +335,10 @@ impl Dialogue {
                 self.tell(tell::progress(&self.directory, &answer))
             }
             Event::Progress(None) => self.wrong_number(say::PROGRESS_UNKNOWN, wall),
-            Event::NotLookedUp => self.give_up(&[say::TROUBLE, say::RECORD], wall),
+            Event::NotLookedUp | Event::NotRetaken | Event::Withdrawn(false) => {
+                self.give_up(&[say::TROUBLE, say::RECORD], wall)
+            }
+            Event::Withdrawn(true) => self.withdrawn(wall),
             Event::Drain => Turn { say: vec![say::GOODBYE_EARLY.into()], then: Then::HangUp },
         }
     }

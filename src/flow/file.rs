@@ -253,10 +253,8 @@ impl Reader<'_> {
     fn step(&mut self, name: &Name, path: &str, table: &mut StateTable) -> Option<Step> {
         let list = |value: &mut Option<Spanned<Vec<String>>>| prompts(value.take().map_or(vec![], Spanned::into_inner));
         Some(match table.step.get_ref().as_str() {
-            "say" | "verify" => Step::Say {
-                verify: table.step.get_ref() == "verify",
-                next: self.required(name, path, "next", table.next.take()),
-            },
+            "say" => Step::Say { next: self.required(name, path, "next", table.next.take()) },
+            "verify" => Step::Verify { next: self.required(name, path, "next", table.next.take()) },
             "menu" => {
                 let keys = table.keys.take().map_or_else(BTreeMap::new, Spanned::into_inner);
                 Step::Menu {

@@ -18,7 +18,7 @@ mod tell;
 pub(crate) mod vocabulary;
 
 pub use check::check;
-pub use dialogue::{Dialogue, Event, Keys, Listening, MAX_TURNS, Rung, Then, Turn};
+pub use dialogue::{Dialogue, Event, Keys, Listening, MAX_TURNS, OurCall, Rung, Then, Turn};
 pub use intent::{Intent, command, emergency, greeting, satisfaction, yes_or_no};
 pub use model::{Choice, Command, Field, Flow, Problem, State, StateId, Step, Timing};
 pub use prompts::{Interruptible, Prompt, PromptBook, PromptBookError, PromptId};

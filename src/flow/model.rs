@@ -55,8 +55,12 @@ pub struct State {
 pub enum Step {
     /// Only says something.
     Say {
-        /// Whether it also says if we rang this caller (N14).
-        verify: bool,
+        /// Then.
+        next: StateId,
+    },
+    /// Says whether we rang this caller, and about what (N14); who answered us lately may take the answers back, or give
+    /// them anew (N1). Passed over after saying so where nothing was answered.
+    Verify {
         /// Then.
         next: StateId,
     },
@@ -223,6 +227,7 @@ impl Step {
             | Self::Place { .. }
             | Self::Phone { .. }
             | Self::Confirm { .. }
+            | Self::Verify { .. }
             | Self::Case { .. }
             | Self::Progress { .. } => true,
             Self::Say { .. } | Self::Message { .. } | Self::End => false,

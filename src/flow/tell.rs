@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::dialogue::Rung;
+use super::dialogue::{OurCall, Rung};
 use super::numerals::{self, One};
 use super::prompts::{PromptBook, PromptId};
 use super::slots::Slots;
@@ -62,17 +62,24 @@ pub(super) fn callback(directory: &Directory, wall: DateTime<Utc>) -> Vec<Prompt
     out
 }
 
-/// "It was us, at …", or "it was not us"; nothing where that cannot be told.
+/// "It was us, at …, about …", or "it was not us"; nothing where that cannot be told.
 pub(super) fn rung(rung: Rung, wall: DateTime<Utc>) -> Vec<PromptId> {
     match rung {
         Rung::Unknown => Vec::new(),
         Rung::Never => vec![say::CHECK_NONE.into()],
-        Rung::At(at) => {
+        Rung::Ours(OurCall { at, case, .. }) => {
             let (at, today) = (at.with_timezone(&china()), wall.with_timezone(&china()).date_naive());
             let mut out: Vec<PromptId> = vec![say::CHECK_OURS.into()];
             out.extend(numerals::prompts(&numerals::near_date(at.date_naive(), today)));
             out.extend(numerals::prompts(&numerals::clock(at.time())));
             out.push(numerals::Piece::Pause.id());
+            if let Some((number, opened_on)) = case {
+                out.push(say::CHECK_CASE.into());
+                out.extend(numerals::prompts(&numerals::date(opened_on)));
+                out.push(say::CHECK_CASE_TAIL.into());
+                out.extend(case_number(number));
+                out.push(numerals::Piece::Pause.id());
+            }
             out
         }
     }

@@ -69,7 +69,18 @@ pub(super) const CHECK_OURS: &str = "survey.check.ours";
 /// "It was not us; do not believe who says so."
 pub(super) const CHECK_NONE: &str = "survey.check.none";
 
-const PLAIN: [&str; 32] = [
+/// "It was about what you", date, [`CHECK_CASE_TAIL`], number.
+pub(super) const CHECK_CASE: &str = "survey.check.case";
+/// "registered under".
+pub(super) const CHECK_CASE_TAIL: &str = "survey.check.case.tail";
+/// "1 takes your answers back, 2 gives them anew, # neither."
+pub(super) const CHECK_OFFER: &str = "survey.check.offer";
+/// "Your answers are taken back."
+pub(super) const CHECK_WITHDRAWN: &str = "survey.check.withdrawn";
+/// "We ask everything again."
+pub(super) const CHECK_AGAIN: &str = "survey.check.again";
+
+const PLAIN: [&str; 37] = [
     NUDGE,
     NUDGE_KEY,
     NOT_UNDERSTOOD,
@@ -101,6 +112,11 @@ const PLAIN: [&str; 32] = [
     GOODBYE_EARLY,
     CHECK_OURS,
     CHECK_NONE,
+    CHECK_CASE,
+    CHECK_CASE_TAIL,
+    CHECK_OFFER,
+    CHECK_WITHDRAWN,
+    CHECK_AGAIN,
     OWNER_DUTY,
 ];
 

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use super::audit::{self, Deed};
 use super::case_log::{self, NewEvent};
 use super::cases::{self, By};
-use super::records::{AttemptEnded, DoNotCall, SurveyAnswered};
+use super::records::{AnswersWithdrawn, AttemptEnded, DoNotCall, PersonWanted, Retaken, SurveyAnswered};
 use crate::cases::{Hand, Move, Order};
 use crate::ids::CaseNumber;
 
@@ -17,8 +17,8 @@ const ACTOR: &str = "gateway";
 /// Keeps an answer. A dissatisfied one reopens its case in the same transaction, and a person is to ring back (R7.13).
 pub(super) async fn answered(db: &mut PgConnection, answer: &SurveyAnswered) -> Result<(), sqlx::Error> {
     let kept = sqlx::query(
-        "INSERT INTO answers (attempt_id, ordinal, sample_id, question, value, mode, latency_ms, at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+        "INSERT INTO answers (attempt_id, ordinal, sample_id, question, value, mode, latency_ms, at, call_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
     )
     .bind(answer.attempt.0)
     .bind(answer.ordinal)
@@ -28,12 +28,71 @@ pub(super) async fn answered(db: &mut PgConnection, answer: &SurveyAnswered) -> 
     .bind(answer.mode.code())
     .bind(answer.latency_ms)
     .bind(answer.at)
+    .bind(answer.call.map(|call| call.0))
     .execute(&mut *db)
     .await?;
     let Some(case) = answer.reopens.filter(|_| kept.rows_affected() == 1) else { return Ok(()) };
     let reason = format!("回访：{}={}", answer.question, answer.value);
     reopen(db, case, &reason, answer.at).await?;
     ring_back(db, answer.attempt.0, "dissatisfied", answer.at).await
+}
+
+/// Takes answers back, as the person who gave them asked for by key.
+pub(super) async fn withdrawn(db: &mut PgConnection, withdrawn: &AnswersWithdrawn) -> Result<(), sqlx::Error> {
+    let reason = format!("call/{}", withdrawn.call);
+    withdraw(db, &withdrawn.samples, ACTOR, &reason, withdrawn.at).await?;
+    Ok(())
+}
+
+/// Takes the answers of these sampled numbers back; returns of how many. They count as refusals from then on, and their
+/// answers in no figure; the answers stay, as everything that was recorded does. Such numbers are not rung again.
+pub(super) async fn withdraw(
+    db: &mut PgConnection,
+    samples: &[i64],
+    actor: &str,
+    reason: &str,
+    at: DateTime<Utc>,
+) -> Result<u64, sqlx::Error> {
+    let taken: Vec<i64> = sqlx::query_scalar(
+        "INSERT INTO answer_withdrawals (sample_id, at, reason)
+         SELECT id, $2, $3 FROM sample WHERE id = ANY($1) ON CONFLICT DO NOTHING RETURNING sample_id",
+    )
+    .bind(samples)
+    .bind(at)
+    .bind(reason)
+    .fetch_all(&mut *db)
+    .await?;
+    sqlx::query(
+        "UPDATE sample SET disposition = '2.11', state = CASE WHEN state = 'due' THEN 'done' ELSE state END, due_at = NULL
+         WHERE id = ANY($1)",
+    )
+    .bind(&taken)
+    .execute(&mut *db)
+    .await?;
+    for sample in &taken {
+        let object = format!("sample/{sample}");
+        audit::append_in(&mut *db, Deed { actor, action: "withdraw", object: &object, reason, at }).await?;
+    }
+    Ok(taken.len() as u64)
+}
+
+/// A number whose interview was given anew is interviewed: not rung again, however the call went in which it was begun. One
+/// whose answers are taken back stays a refusal.
+pub(super) async fn retaken(db: &mut PgConnection, retaken: &Retaken) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE sample SET disposition = $2, state = CASE WHEN state = 'due' THEN 'done' ELSE state END, due_at = NULL
+         WHERE id = $1 AND NOT EXISTS (SELECT FROM answer_withdrawals AS w WHERE w.sample_id = sample.id)",
+    )
+    .bind(retaken.sample)
+    .bind(&retaken.disposition)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// A person is to ring back, because none could be reached in the call.
+pub(super) async fn person_wanted(db: &mut PgConnection, wanted: &PersonWanted) -> Result<(), sqlx::Error> {
+    ring_back(db, wanted.attempt.0, "person", wanted.at).await
 }
 
 /// Adds a number to those that are not rung. Sampled numbers not yet rung are done: they refused.

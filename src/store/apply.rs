@@ -27,7 +27,10 @@ pub async fn apply<'a>(
             | Record::Transcript { .. }
             | Record::SurveyAnswered(_)
             | Record::DoNotCall(_)
-            | Record::AttemptEnded(_) => rest.push(record),
+            | Record::AttemptEnded(_)
+            | Record::AnswersWithdrawn(_)
+            | Record::Retaken(_)
+            | Record::PersonWanted(_) => rest.push(record),
         }
     }
     call_started(db, &started).await?;
@@ -42,6 +45,9 @@ pub async fn apply<'a>(
             Record::SurveyAnswered(answered) => super::answers::answered(db, answered).await?,
             Record::DoNotCall(wish) => super::answers::do_not_call(db, wish).await?,
             Record::AttemptEnded(ended) => super::answers::attempt_ended(db, ended).await?,
+            Record::AnswersWithdrawn(withdrawn) => super::answers::withdrawn(db, withdrawn).await?,
+            Record::Retaken(retaken) => super::answers::retaken(db, retaken).await?,
+            Record::PersonWanted(wanted) => super::answers::person_wanted(db, wanted).await?,
         }
     }
     Ok(())

@@ -161,27 +161,6 @@ pub async fn lost(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<Claimed>, sql
     read(&mut db, &ids).await
 }
 
-/// How far back callers are told that we rang them, in days.
-const RUNG_DAYS: i32 = 7;
-
-/// When we last rang a number for a survey, within [`RUNG_DAYS`]; however the trunk writes it: +86139…, 86139…, 0139… or 139….
-pub async fn last_rung(
-    pool: &PgPool,
-    number: &PhoneNumber,
-    now: DateTime<Utc>,
-) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT max(a.started_at) FROM attempts AS a JOIN sample AS s ON s.id = a.sample_id
-         WHERE a.started_at > $2 - make_interval(days => $3) AND a.outcome IS DISTINCT FROM 'trunk_fault'
-             AND regexp_replace(s.number, '^([+]?86|0)', '') = regexp_replace($1, '^([+]?86|0)', '')",
-    )
-    .bind(number.reveal())
-    .bind(now)
-    .bind(RUNG_DAYS)
-    .fetch_one(pool)
-    .await
-}
-
 /// Whether a number asked not to be rung: looked at once more before its INVITE.
 pub async fn refuses_calls(pool: &PgPool, number: &PhoneNumber) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT EXISTS (SELECT FROM do_not_call WHERE number = $1)")
@@ -209,7 +188,7 @@ struct Row {
 }
 
 /// What is known of attempts under way, in the order of their ids.
-async fn read(db: &mut PgConnection, attempts: &[Uuid]) -> Result<Vec<Claimed>, sqlx::Error> {
+pub(super) async fn read(db: &mut PgConnection, attempts: &[Uuid]) -> Result<Vec<Claimed>, sqlx::Error> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT a.id AS attempt, a.started_at, s.id AS sample, c.id AS campaign, s.number, c.trunk, v.hash, v.body,
              c.attempts_max, s.draw, s.case_number, k.opened_at, k.owner_post_id AS owner, k.due_on

@@ -63,6 +63,12 @@ pub async fn freeze(pool: &PgPool, what: &Publication, now: DateTime<Utc>) -> Re
     let survey = Survey::parse(&results::survey_body(pool, campaign).await?);
     let survey = survey.map_err(|_| DisclosureError::Survey(campaign))?;
     let evidence = results::respondents(pool, campaign).await?;
+    let withdrawn: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM answer_withdrawals AS w JOIN sample AS s ON s.id = w.sample_id WHERE s.campaign_id = $1",
+    )
+    .bind(campaign)
+    .fetch_one(pool)
+    .await?;
     let mut tx = pool.begin().await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(CHAIN_LOCK).execute(&mut *tx).await?;
     let previous: Option<String> =
@@ -74,6 +80,7 @@ pub async fn freeze(pool: &PgPool, what: &Publication, now: DateTime<Utc>) -> Re
         at: now,
         campaign,
         previous: previous.unwrap_or_default(),
+        withdrawn: withdrawn.unsigned_abs(),
     };
     let frozen = Disclosure::freeze(&survey, occasion, &progress.dispositions, evidence);
     let hash = disclosure::hash(&frozen.canonical()?);

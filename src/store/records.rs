@@ -43,6 +43,12 @@ pub enum Record {
     DoNotCall(DoNotCall),
     /// An attempt to ring a sampled number is over.
     AttemptEnded(AttemptEnded),
+    /// A person who rang took answers back.
+    AnswersWithdrawn(AnswersWithdrawn),
+    /// A person who rang was interviewed anew, to the end.
+    Retaken(Retaken),
+    /// A surveyed person wants to speak with one of us, who could not be reached.
+    PersonWanted(PersonWanted),
 }
 
 /// What is known of a call at its INVITE.
@@ -127,6 +133,42 @@ pub struct SurveyAnswered {
     pub at: DateTime<Utc>,
     /// The case that is to be worked on again for it (R7.13); `None`: none.
     pub reopens: Option<CaseNumber>,
+    /// The call in which it was given, where that is not the attempt itself: the person rang back to give it anew.
+    #[serde(default)]
+    pub call: Option<CallId>,
+}
+
+/// Answers that a person who rang took back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswersWithdrawn {
+    /// The call in which it was said.
+    pub call: CallId,
+    /// The sampled numbers whose answers they are.
+    pub samples: Vec<i64>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// An interview given anew by a person who rang.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retaken {
+    /// The call in which it was given.
+    pub call: CallId,
+    /// The sampled number.
+    pub sample: i64,
+    /// AAPOR code that it comes to.
+    pub disposition: String,
+}
+
+/// A person of ours who is to ring back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonWanted {
+    /// The call in which it was said.
+    pub call: CallId,
+    /// The attempt that it goes back to.
+    pub attempt: CallId,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// A number that is not to be rung any more.
@@ -197,7 +239,10 @@ impl Record {
             | Self::CallEnded(_)
             | Self::SurveyAnswered(_)
             | Self::DoNotCall(_)
-            | Self::AttemptEnded(_) => Weight::Essential,
+            | Self::AttemptEnded(_)
+            | Self::AnswersWithdrawn(_)
+            | Self::Retaken(_)
+            | Self::PersonWanted(_) => Weight::Essential,
             Self::CallEvents { .. } | Self::Transcript { .. } => Weight::Ordinary,
         }
     }
@@ -210,9 +255,12 @@ impl Record {
             Self::CallEvents { call, .. } | Self::Transcript { call, .. } => *call,
             Self::CaseOpened(case) => case.draft.call,
             Self::CallEnded(ended) => ended.call,
-            Self::SurveyAnswered(answered) => answered.attempt,
+            Self::SurveyAnswered(answered) => answered.call.unwrap_or(answered.attempt),
             Self::DoNotCall(wish) => wish.call,
             Self::AttemptEnded(ended) => ended.attempt,
+            Self::AnswersWithdrawn(withdrawn) => withdrawn.call,
+            Self::Retaken(retaken) => retaken.call,
+            Self::PersonWanted(wanted) => wanted.call,
         }
     }
 

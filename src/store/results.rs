@@ -34,7 +34,7 @@ pub async fn respondents(pool: &PgPool, campaign: i64) -> Result<Vec<Respondent>
     type Row = (i64, Uuid, String, String, String, Option<i32>, DateTime<Utc>);
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT DISTINCT ON (a.sample_id, a.question)
-             a.sample_id, a.attempt_id, a.question, a.value, a.mode, a.latency_ms, a.at
+             a.sample_id, coalesce(a.call_id, a.attempt_id), a.question, a.value, a.mode, a.latency_ms, a.at
          FROM answers AS a JOIN sample AS s ON s.id = a.sample_id
          WHERE s.campaign_id = $1 ORDER BY a.sample_id, a.question, a.at DESC, a.ordinal DESC",
     )

@@ -48,6 +48,10 @@ pub struct Disclosure {
     pub method: String,
     /// SHA-256 of the disclosure before; empty for the first.
     pub previous: String,
+    /// Interviews whose answers were taken back before this was frozen, and are in no figure (N1). Disclosures frozen before
+    /// this was counted do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<u64>,
     /// Numbers by AAPOR code.
     pub dispositions: BTreeMap<String, u64>,
     /// AAPOR's rates.
@@ -97,6 +101,8 @@ pub struct Occasion {
     pub campaign: i64,
     /// SHA-256 of the disclosure before; empty for the first.
     pub previous: String,
+    /// Interviews whose answers were taken back.
+    pub withdrawn: u64,
 }
 
 /// Why an export is not to be believed.
@@ -159,6 +165,7 @@ impl Disclosure {
             survey: survey.body.clone(),
             method: METHOD.to_owned(),
             previous: occasion.previous,
+            withdrawn: Some(occasion.withdrawn),
             dispositions: dispositions.iter().map(|(d, n)| (d.code().to_owned(), *n)).collect(),
             rates: rates(dispositions.iter().map(|(d, n)| (*d, *n))),
             figures: figures(survey, &evidence),
@@ -299,6 +306,7 @@ mod tests {
             at: at("2026-10-09T09:00"),
             campaign: 4,
             previous: String::new(),
+            withdrawn: 0,
         };
         let dispositions = [(Disposition::Complete, 80), (Disposition::NoAnswer, 20)].into();
         Disclosure::freeze(&callback(), occasion, &dispositions, (0..80).map(respondent).collect())
@@ -329,6 +337,7 @@ mod tests {
             at: published.frozen_at,
             campaign: 4,
             previous: String::new(),
+            withdrawn: 0,
         };
         let frozen = Disclosure::freeze(&callback(), occasion, &BTreeMap::new(), few);
         assert!(frozen.evidence.iter().all(|r| r.unit != Some(7)));

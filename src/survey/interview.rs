@@ -196,7 +196,12 @@ impl Interview {
             Event::Recorded => self.recorded(wall),
             Event::Drain => self.close(InterviewEnd::Ours, vec![say::GOODBYE_EARLY.into()]),
             // An interview asks nothing of the store.
-            Event::Opened { .. } | Event::NotOpened | Event::Progress(_) | Event::NotLookedUp => self.again(),
+            Event::Opened { .. }
+            | Event::NotOpened
+            | Event::Progress(_)
+            | Event::NotLookedUp
+            | Event::Withdrawn(_)
+            | Event::NotRetaken => self.again(),
         }
     }
 

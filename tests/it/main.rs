@@ -20,5 +20,6 @@ mod sip_trunks;
 mod support;
 mod survey;
 mod survey_kill;
+mod survey_revoke;
 mod torture;
 mod transfer;

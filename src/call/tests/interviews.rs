@@ -1,8 +1,8 @@
 //! Interviews within calls of ours: the notice first, answers kept before anything else is said, and every end.
 
 use super::*;
-use crate::survey::example::{book, callback};
-use crate::survey::{Draw, Interview, InterviewEnd, Outcome};
+use crate::survey::example::book;
+use crate::survey::{InterviewEnd, Outcome};
 
 /// A call that was answered, with no case and key 1 as the worst of each scale.
 fn interview(script: &[Do]) -> World {

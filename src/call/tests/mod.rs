@@ -11,8 +11,10 @@ use super::*;
 use crate::directory::example::district;
 use crate::directory::{Directory, PostId};
 use crate::flow::example::{HOTLINE, book};
-use crate::flow::{Flow, Rung};
+use crate::flow::{Flow, OurCall, Rung};
 use crate::ids::{CallId, CaseNumber, PhoneNumber};
+use crate::survey::example::callback;
+use crate::survey::{Draw, Interview};
 
 mod ending;
 mod interviews;
@@ -323,6 +325,17 @@ impl World {
                 self.log.push(format!("look up {number}"));
                 if !self.nobody_answers {
                     self.give(Input::Progress(self.progress.clone()));
+                }
+            }
+            Action::Withdraw => {
+                self.log.push("withdraw".to_owned());
+                self.give(Input::Withdrawn(!self.store_fails));
+            }
+            Action::Retake if self.store_fails => self.give(Input::NotRetaken),
+            Action::Retake => {
+                let interview = Interview::new(callback(), Arc::new(district()), None, Draw(0), []);
+                for action in self.call.retake(interview, self.now, self.wall) {
+                    self.act(action);
                 }
             }
             Action::HangUp(reason) => {

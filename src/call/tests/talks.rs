@@ -401,11 +401,50 @@ fn the_check_line_says_whether_we_rang() {
         let expected = format!("{expected}progress.ask");
         assert!(world.log.contains(&expected), "{expected} is not in {:?}", world.log);
     };
-    let at = |text: &str| Rung::At(text.parse().expect("a moment"));
+    let ours = |text: &str, case| Rung::Ours(OurCall { at: text.parse().expect("a moment"), case, revocable: false });
+    let at = |text: &str| ours(text, None);
     check(at("2026-09-28T09:30:00+08:00"), "survey.check.ours today morning hour.9 half pause ");
     check(at("2026-09-26T15:00:00+08:00"), "survey.check.ours month.9 day.26 week.6 afternoon hour.3 pause ");
+    let case = (CaseNumber::from_serial(1_000_000), "2026-09-21".parse().expect("a day"));
+    check(
+        ours("2026-09-28T09:30:00+08:00", Some(case)),
+        "survey.check.ours today morning hour.9 half pause survey.check.case month.9 day.21 week.1 survey.check.case.tail \
+         d.yao d.0 d.0 d.0 pause d.0 d.0 d.0 d.4.end pause ",
+    );
     check(Rung::Never, "survey.check.none ");
     check(Rung::Unknown, "");
+}
+
+/// N1: who answered within a day takes the answers back, or gives them anew; whatever goes wrong, the caller goes on.
+#[test]
+fn answers_are_taken_back_or_given_anew() {
+    let ring = |script: &[Do], store_fails| {
+        let mut world = World::new(&[&[Key('#')], script].concat());
+        world.store_fails = store_fails;
+        let at = "2026-09-28T09:30:00+08:00".parse().expect("a moment");
+        let rung = Rung::Ours(OurCall { at, case: None, revocable: true });
+        world.call = Call::new(Arc::clone(&world.profile), Facts { rung, ..world.call.facts.clone() });
+        world.run();
+        world
+    };
+    let check = |script: &[Do], store_fails, expected: &[&str], drafts| {
+        let world = ring(script, store_fails);
+        let offer = "survey.check.ours today morning hour.9 half pause survey.check.offer";
+        let at = world.log.iter().position(|line| line == offer).expect("the offer");
+        assert_eq!(world.log[at + 1..][..expected.len()], *expected, "{script:?}");
+        assert_eq!(world.drafts, drafts, "{script:?}: {:?}", world.log);
+    };
+    let withdrawn = "survey.check.withdrawn progress.ask";
+    check(&[Key('1'), HangUp], false, &["withdraw", withdrawn, "hang up caller"], 0);
+    check(&[Say("我要收回"), HangUp], false, &["withdraw", withdrawn, "hang up caller"], 0);
+    check(&[Key('#'), HangUp], false, &["progress.ask", "hang up caller"], 0);
+    // Three silences lead on, not to a recording.
+    check(&[Silent, Silent, Silent, HangUp], false, &["nudge", "nudge.key", "progress.ask"], 1);
+    check(&[Key('1')], true, &["withdraw", "trouble.sorry record.begin"], 1);
+    let again = "survey.check.again";
+    let first = "survey.about_service survey.trust survey.solved";
+    check(&[Key('2'), Key('2'), HangUp], false, &[again, first, "keep solved=no by key"], 0);
+    check(&[Key('2')], true, &[again, "trouble.sorry record.begin"], 1);
 }
 
 #[test]

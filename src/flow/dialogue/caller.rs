@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Dialogue, MAX_READ_BACKS, PHONE_DIGITS, Then, Turn, YES_NO_MIN_CONFIDENCE};
+use super::{Dialogue, MAX_READ_BACKS, PHONE_DIGITS, Then, Turn, YES_NO_MIN_CONFIDENCE, revoking};
 use crate::directory::WindowCode;
 use crate::flow::intent::{Intent, command, emergency, greeting, yes_or_no};
 use crate::flow::model::{Choice, Command, Field, StateId, Step};
@@ -23,6 +23,10 @@ impl Dialogue {
                 '1' => return self.confirmed(true, wall),
                 '2' => return self.confirmed(false, wall),
                 _ => None,
+            },
+            Step::Verify { .. } => match self.revoking(key, wall) {
+                Some(turn) => return turn,
+                None => None,
             },
             // After the answer, `#` is "enough".
             Step::Case { .. } | Step::Progress { .. } if key == '#' && !self.told.is_empty() => {
@@ -72,6 +76,7 @@ impl Dialogue {
                 Err(CaseNumberError::Check | CaseNumberError::Shape) => self.wrong_number(say::PROGRESS_WRONG, wall),
             },
             Step::Say { .. }
+            | Step::Verify { .. }
             | Step::Menu { .. }
             | Step::Words { .. }
             | Step::Place { .. }
@@ -116,6 +121,10 @@ impl Dialogue {
             }
             Step::Confirm { .. } => match yes_or_no(text).filter(|_| confidence >= YES_NO_MIN_CONFIDENCE) {
                 Some(yes) => self.confirmed(yes, wall),
+                None => self.not_understood(lead, wall),
+            },
+            Step::Verify { .. } => match revoking::meant(text).filter(|_| confidence >= YES_NO_MIN_CONFIDENCE) {
+                Some(key) => self.key(key, wall),
                 None => self.not_understood(lead, wall),
             },
             Step::Case { .. } | Step::Progress { .. } if !self.told.is_empty() => self.onward(lead, wall),
@@ -170,6 +179,7 @@ impl Dialogue {
                 self.go(next, lead, wall)
             }
             Step::Say { .. }
+            | Step::Verify { .. }
             | Step::Words { .. }
             | Step::Place { .. }
             | Step::Phone { .. }

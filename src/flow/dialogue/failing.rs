@@ -16,14 +16,14 @@ impl Dialogue {
         match self.tries.silences {
             1 => self.listen(vec![say::NUDGE.into()]),
             2 => self.listen(vec![say::NUDGE_KEY.into()]),
-            _ => self.give_up(&[say::SILENT], wall),
+            _ => self.beyond_help(&[say::SILENT], wall),
         }
     }
 
     pub(super) fn wrong_key(&mut self, wall: DateTime<Utc>) -> Turn {
         self.tries.wrong_keys += 1;
         if self.tries.wrong_keys >= MAX_TRIES {
-            self.give_up(&[say::RECORD], wall)
+            self.beyond_help(&[say::RECORD], wall)
         } else {
             self.repeat(vec![say::WRONG_KEY.into()], wall)
         }
@@ -55,7 +55,7 @@ impl Dialogue {
                 self.repeat(lead, wall)
             }
             _ => {
-                let mut turn = self.give_up(&[say::GIVE_UP, say::RECORD], wall);
+                let mut turn = self.beyond_help(&[say::GIVE_UP, say::RECORD], wall);
                 turn.say.splice(0..0, lead);
                 turn
             }
@@ -68,6 +68,7 @@ impl Dialogue {
         match *self.step() {
             Step::Words { next } | Step::Place { next } => return self.go(next, vec![say::NOTED.into()], wall),
             Step::Say { .. }
+            | Step::Verify { .. }
             | Step::Menu { .. }
             | Step::Phone { .. }
             | Step::Confirm { .. }
@@ -80,9 +81,26 @@ impl Dialogue {
             return self.onward(vec![], wall);
         }
         if std::mem::replace(&mut self.degraded, true) {
-            return self.give_up(&[say::TROUBLE, say::RECORD], wall);
+            return self.beyond_help(&[say::TROUBLE, say::RECORD], wall);
         }
         self.repeat(vec![say::DEGRADED.into()], wall)
+    }
+
+    /// Leads to the recording; but who only wanted to know whether it was us has been told, and goes on.
+    fn beyond_help(&mut self, why: &[&str], wall: DateTime<Utc>) -> Turn {
+        match self.step() {
+            Step::Verify { .. } => self.onward(vec![], wall),
+            Step::Say { .. }
+            | Step::Menu { .. }
+            | Step::Words { .. }
+            | Step::Place { .. }
+            | Step::Phone { .. }
+            | Step::Confirm { .. }
+            | Step::Message { .. }
+            | Step::Case { .. }
+            | Step::Progress { .. }
+            | Step::End => self.give_up(why, wall),
+        }
     }
 
     /// Leads to the recording, after the words that say why.

@@ -16,6 +16,7 @@ impl Dialogue {
         match &flow.state(self.at).step {
             Step::Message { done, next, .. } => self.go(*next, done.clone(), wall),
             Step::Say { .. }
+            | Step::Verify { .. }
             | Step::Menu { .. }
             | Step::Words { .. }
             | Step::Place { .. }
@@ -27,10 +28,10 @@ impl Dialogue {
         }
     }
 
-    /// Past a case or a progress answer.
+    /// Past a case, a progress answer or the offer to take answers back.
     pub(super) fn onward(&mut self, lead: Vec<PromptId>, wall: DateTime<Utc>) -> Turn {
         match *self.step() {
-            Step::Case { next } | Step::Progress { next } => self.go(next, lead, wall),
+            Step::Case { next } | Step::Progress { next } | Step::Verify { next } => self.go(next, lead, wall),
             Step::Say { .. }
             | Step::Menu { .. }
             | Step::Words { .. }
@@ -63,11 +64,14 @@ impl Dialogue {
             self.told.clear();
             self.tries = Tries::default();
             let next = match &state.step {
-                Step::Say { verify, next } => {
+                Step::Say { next } => {
                     lead.extend(state.say.iter().cloned());
-                    if *verify {
-                        lead.extend(tell::rung(self.rung, wall));
-                    }
+                    Some(*next)
+                }
+                Step::Verify { .. } if self.revocable() => None,
+                Step::Verify { next } => {
+                    lead.extend(state.say.iter().cloned());
+                    lead.extend(tell::rung(self.rung, wall));
                     Some(*next)
                 }
                 Step::Words { next } => self.slots.has_request().then_some(*next),
@@ -134,6 +138,12 @@ impl Dialogue {
                 lead.extend(state.say.iter().cloned());
                 Turn { say: lead, then: Then::HangUp }
             }
+            Step::Verify { .. } => {
+                lead.extend(state.say.iter().cloned());
+                lead.extend(tell::rung(self.rung, wall));
+                lead.push(say::CHECK_OFFER.into());
+                self.listen(lead)
+            }
             Step::Say { .. } | Step::Words { .. } | Step::Place { .. } | Step::Phone { .. } | Step::Progress { .. } => {
                 lead.extend(state.say.iter().cloned());
                 self.listen(lead)
@@ -165,6 +175,7 @@ impl Dialogue {
             Step::Phone { .. } => (Keys::Phone, Expect::Digits, true),
             Step::Progress { .. } if self.told.is_empty() => (Keys::CaseNumber, Expect::Digits, true),
             Step::Say { .. }
+            | Step::Verify { .. }
             | Step::Menu { .. }
             | Step::Words { .. }
             | Step::Message { .. }

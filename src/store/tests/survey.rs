@@ -11,20 +11,20 @@ use crate::store::apply::apply;
 use crate::store::campaigns::{self, CampaignError, CampaignState, NewCampaign, Sampled};
 use crate::store::dialling::{self, Claimed};
 use crate::store::disclosures::{self, DisclosureError, Publication};
-use crate::store::records::{DoNotCall, Record, SurveyAnswered};
+use crate::store::records::{AnswersWithdrawn, DoNotCall, Record, Retaken, SurveyAnswered};
 use crate::store::testing::{self, TestDatabase, noon, walk};
 use crate::store::{consent, population, results};
 use crate::survey::disclosure::Disclosure;
 use crate::survey::{Disposition, InterviewEnd, Mode, Outcome, Plan, Survey, Windows, plan};
 
 const LEASE: Duration = Duration::from_secs(120);
-const CALLBACK: &str = include_str!("../../../config/surveys/callback.toml");
+pub(super) const CALLBACK: &str = include_str!("../../../config/surveys/callback.toml");
 
-fn number(last: u32) -> PhoneNumber {
+pub(super) fn number(last: u32) -> PhoneNumber {
     PhoneNumber::parse(&format!("1390877{last:04}")).expect("a number")
 }
 
-fn campaign(sample: Vec<Sampled>) -> NewCampaign {
+pub(super) fn campaign(sample: Vec<Sampled>) -> NewCampaign {
     let survey = Survey::parse(CALLBACK).unwrap_or_else(|p| panic!("{p:?}"));
     NewCampaign {
         survey: survey.name,
@@ -45,17 +45,17 @@ async fn waiting(pool: &PgPool, count: u32) -> i64 {
     campaigns::create(pool, &campaign(sample), noon()).await.expect("a campaign")
 }
 
-async fn claim(pool: &PgPool, limit: i64, now: DateTime<Utc>) -> Vec<Claimed> {
+pub(super) async fn claim(pool: &PgPool, limit: i64, now: DateTime<Utc>) -> Vec<Claimed> {
     dialling::claim_due(pool, limit, now, LEASE).await.expect("claims")
 }
 
-async fn write(pool: &PgPool, record: Record) {
+pub(super) async fn write(pool: &PgPool, record: Record) {
     let mut tx = pool.begin().await.expect("begins");
     apply(&mut tx, [&record]).await.expect("applies");
     tx.commit().await.expect("commits");
 }
 
-fn answer(claimed: &Claimed, ordinal: i16, question: &str, value: &str) -> Record {
+pub(super) fn answer(claimed: &Claimed, ordinal: i16, question: &str, value: &str) -> Record {
     Record::SurveyAnswered(SurveyAnswered {
         attempt: claimed.attempt,
         ordinal,
@@ -66,15 +66,16 @@ fn answer(claimed: &Claimed, ordinal: i16, question: &str, value: &str) -> Recor
         latency_ms: Some(1_200),
         at: noon() + TimeDelta::seconds(i64::from(ordinal)),
         reopens: None,
+        call: None,
     })
 }
 
-fn ended(claimed: &Claimed, outcome: Outcome, again_at: Option<DateTime<Utc>>) -> Record {
+pub(super) fn ended(claimed: &Claimed, outcome: Outcome, again_at: Option<DateTime<Utc>>) -> Record {
     let plan = Plan { disposition: outcome.disposition(), again_at };
     Record::AttemptEnded(claimed.ended(outcome, plan, noon() + TimeDelta::minutes(2)))
 }
 
-const COMPLETE: Outcome = Outcome::Reached { answered: 6, applicable: 6, end: InterviewEnd::Thanked };
+pub(super) const COMPLETE: Outcome = Outcome::Reached { answered: 6, applicable: 6, end: InterviewEnd::Thanked };
 
 async fn standing(pool: &PgPool, id: i64) -> (i64, Vec<(&'static str, u64)>) {
     let progress = campaigns::progress(pool, id).await.expect("progress");
@@ -261,7 +262,7 @@ async fn a_resident_learns_that_it_was_us() {
     waiting(&pool, 1).await;
     let asked = async |text: &str, at| {
         let number = PhoneNumber::parse(text).expect("a number");
-        dialling::last_rung(&pool, &number, at).await.expect("reads")
+        consent::our_calls(&pool, &number, at).await.expect("reads").map(|ours| ours.last.at)
     };
     assert_eq!(asked("13908770000", noon()).await, None);
     let claimed = claim(&pool, 1, noon()).await.remove(0);
@@ -272,6 +273,69 @@ async fn a_resident_learns_that_it_was_us() {
     assert_eq!(asked("13908770000", noon() + TimeDelta::days(8)).await, None);
     write(&pool, ended(&claimed, Outcome::TrunkFault, Some(noon()))).await;
     assert_eq!(asked("13908770000", noon()).await, None, "no telephone rang");
+}
+
+/// N1: by key, in a call of one's own; once, within a day, and in no figure from then on.
+#[tokio::test]
+async fn a_resident_takes_answers_back_or_gives_them_anew() {
+    let pool = TestDatabase::fresh().await.pool;
+    let case = CaseNumber::from_serial(5_000_000);
+    write(&pool, Record::CaseOpened(NewCase { number: case, draft: testing::draft(CallId::fresh()) })).await;
+    let sample = vec![Sampled::new(number(0), Some(case), noon()), Sampled::new(number(1), None, noon())];
+    let id = campaigns::create(&pool, &campaign(sample), noon()).await.expect("a campaign");
+    let mut claimed = claim(&pool, 2, noon()).await;
+    claimed.sort_by_key(|claimed| claimed.sample);
+    let ours = async |n, hours| {
+        let at = noon() + TimeDelta::hours(hours);
+        consent::our_calls(&pool, &number(n), at).await.expect("reads").expect("we rang")
+    };
+    let broken = Outcome::Reached { answered: 1, applicable: 6, end: InterviewEnd::HungUp };
+    for (n, claimed) in (0..).zip(&claimed) {
+        write(&pool, answer(claimed, 0, "solved", "yes")).await;
+        assert_eq!(ours(n, 1).await.revocable, Vec::<i64>::new(), "the call is under way");
+        write(&pool, ended(claimed, broken, Some(noon() + TimeDelta::days(1)))).await;
+    }
+    let found = ours(0, 23).await;
+    assert_eq!((found.last.case.map(|c| c.0), found.last.revocable), (Some(case), true));
+    assert_eq!(found.revocable, [claimed[0].sample]);
+    assert_eq!((ours(0, 25).await.revocable, ours(0, 25).await.last.revocable), (vec![], false), "too late");
+
+    // The second one gives other answers, twice as everything may be applied twice.
+    let read = consent::interviewed(&pool, claimed[1].sample).await.expect("reads").expect("an interview");
+    assert_eq!((read.attempt, read.draw), (claimed[1].attempt, claimed[1].draw));
+    let call = CallId::fresh();
+    for _ in 0..2 {
+        for (ordinal, question, value) in [(0, "solved", "no"), (1, "attitude", "2")] {
+            let Record::SurveyAnswered(anew) = answer(&read, ordinal, question, value) else { unreachable!() };
+            let at = noon() + TimeDelta::hours(2);
+            write(&pool, Record::SurveyAnswered(SurveyAnswered { call: Some(call), at, ..anew })).await;
+        }
+        let sample = read.sample;
+        write(&pool, Record::Retaken(Retaken { call, sample, disposition: "1.1".into() })).await;
+    }
+    assert_eq!(standing(&pool, id).await, (1, vec![("1.1", 1), ("2.12", 1)]), "not rung again");
+    let withdrawn = AnswersWithdrawn { call, samples: found.revocable, at: noon() + TimeDelta::hours(3) };
+    for _ in 0..2 {
+        write(&pool, Record::AnswersWithdrawn(withdrawn.clone())).await;
+    }
+    assert_eq!(ours(0, 4).await.revocable, Vec::<i64>::new(), "once");
+    assert_eq!(standing(&pool, id).await, (0, vec![("1.1", 1), ("2.11", 1)]));
+    let respondents = results::respondents(&pool, id).await.expect("reads");
+    let [second] = &respondents[..] else { panic!("{respondents:?}") };
+    let given: Vec<_> = second.given.iter().map(|g| (g.question.as_str(), g.value.as_str(), g.attempt)).collect();
+    assert_eq!(given, [("attitude", "2", call.0), ("solved", "no", call.0)], "in the call in which it can be heard");
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM answers").fetch_one(&pool).await.expect("counts");
+    assert_eq!(kept, 4, "what was recorded stays");
+    let what = Publication {
+        campaign: id,
+        title: "九月回访".into(),
+        scope: "红塔区".into(),
+        objections: ("2026-03-10".parse().expect("a day"), "2026-03-20".parse().expect("a day")),
+        actor: "li".into(),
+    };
+    let (frozen, _) = disclosures::freeze(&pool, &what, noon()).await.expect("freezes");
+    let (disclosure, _) = disclosures::read(&pool, frozen).await.expect("reads").expect("it");
+    assert_eq!((disclosure.withdrawn, disclosure.evidence.len()), (Some(1), 1));
 }
 
 #[tokio::test]
