@@ -15,13 +15,13 @@ use super::{ConfigArg, db};
 use crate::app::voice::Voice;
 use crate::clock::wall;
 use crate::config::Config;
-use crate::directory::{OrgId, WindowCode};
-use crate::ids::{CaseNumber, PhoneNumber};
+use crate::ids::PhoneNumber;
 use crate::store::campaigns::{self, CampaignState, NewCampaign, Progress, Sampled};
 use crate::store::disclosures::{self, Publication};
 use crate::store::{consent, population, results};
 use crate::survey::figures::{Interval, Standing};
 use crate::survey::groups::{By, grouped};
+use crate::survey::listing::Line;
 use crate::survey::rates::Counts;
 use crate::survey::sampling::{Quota, Stratum, draw};
 use crate::survey::simulation::{Assumptions, forecast};
@@ -293,20 +293,9 @@ fn read_sample(path: &Path, now: DateTime<Utc>) -> anyhow::Result<Vec<Sampled>> 
     for line in reader.deserialize() {
         let line: SampleLine = line.with_context(|| path.display().to_string())?;
         let at = || format!("{}: number {} of the list", path.display(), sample.len() + 1);
-        let number = PhoneNumber::parse(&line.number).with_context(|| format!("{}: is no telephone number", at()))?;
-        let case = line.case.filter(|case| !case.is_empty()).map(|case| case.parse::<CaseNumber>());
-        let case = case.transpose().with_context(at)?;
-        let weight = line.weight.unwrap_or(1.0);
-        if !(weight.is_finite() && weight > 0.0) {
-            bail!("{}: a weight is above 0", at());
-        }
-        sample.push(Sampled {
-            unit: line.unit.map(OrgId),
-            window: line.window.map(WindowCode),
-            age_band: line.age_band.filter(|band| !band.is_empty()),
-            weight,
-            ..Sampled::new(number, case, now)
-        });
+        let SampleLine { number, case, unit, window, age_band, weight } = line;
+        let listed = Line { number, case, unit, window, age_band, weight }.parsed().with_context(at)?;
+        sample.push(Sampled::listed(listed, now));
     }
     Ok(sample)
 }

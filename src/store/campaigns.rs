@@ -9,6 +9,7 @@ use super::audit::{self, Deed};
 use crate::directory::{OrgId, WindowCode};
 use crate::ids::{CaseNumber, PhoneNumber};
 use crate::survey::random::Random;
+use crate::survey::listing::Listed;
 use crate::survey::{ATTEMPTS_MAX, Disposition, SurveyHash};
 
 /// Numbers of one campaign, at most: the district has fewer households.
@@ -62,6 +63,12 @@ impl Sampled {
         Self { number, case, unit: None, window: None, age_band: None, weight: 1.0, due_at }
     }
 }
+
+    /// A line of a list.
+    pub fn listed(line: Listed, due_at: DateTime<Utc>) -> Self {
+        let Listed { number, case, unit, window, age_band, weight } = line;
+        Self { number, case, unit, window, age_band, weight, due_at }
+    }
 
 /// Whether a campaign's numbers are rung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -22,6 +22,7 @@ pub mod groups;
 mod interview;
 pub mod invented;
 mod model;
+pub mod listing;
 pub mod random;
 pub mod rates;
 mod results;

@@ -15,12 +15,11 @@ use super::api::{Items, limit};
 use super::error::WebError;
 use super::{WebState, trail};
 use crate::clock::wall;
-use crate::directory::{OrgId, WindowCode};
-use crate::ids::{CaseNumber, PhoneNumber};
 use crate::store::campaigns::{self, CampaignError, CampaignState, NewCampaign, Progress, Sampled};
 use crate::store::results;
 use crate::survey::figures::{Interval, Proportion, Standing};
 use crate::survey::groups::{By, grouped};
+use crate::survey::listing::Line;
 use crate::survey::rates::Counts;
 use crate::survey::{ATTEMPTS_MAX, Survey};
 
@@ -363,30 +362,14 @@ fn new_campaign(
 
 impl SampledAsked {
     fn parsed(self, at: usize, now: DateTime<Utc>) -> Result<Sampled, WebError> {
-        let number = PhoneNumber::parse(&self.number).filter(|n| n.reveal().trim_start_matches('+').len() >= 3);
-        let number = number.ok_or_else(|| refused(format!("sample[{at}].number: is no telephone number")))?;
-        let case = match self.case {
-            None => None,
-            Some(CaseAsked::Number(number)) => Some(number.to_string()),
-            Some(CaseAsked::Text(text)) => Some(text),
-        };
-        let case: Option<CaseNumber> = case
-            .map(|text| text.parse())
-            .transpose()
-            .map_err(|e: crate::ids::CaseNumberError| refused(format!("sample[{at}].case: {e}")))?;
-        let weight = self.weight.unwrap_or(1.0);
-        if !(weight.is_finite() && weight > 0.0) {
-            return Err(refused(format!("sample[{at}].weight: must be above 0")));
-        }
-        Ok(Sampled {
-            number,
-            case,
-            unit: self.unit.map(OrgId),
-            window: self.window.map(WindowCode),
-            age_band: self.age_band,
-            weight,
-            due_at: now,
-        })
+        let Self { number, case, unit, window, age_band, weight } = self;
+        let case = case.map(|case| match case {
+            CaseAsked::Number(number) => number.to_string(),
+            CaseAsked::Text(text) => text,
+        });
+        let line = Line { number, case, unit, window, age_band, weight };
+        let listed = line.parsed().map_err(|fault| refused(format!("sample[{at}].{fault}")))?;
+        Ok(Sampled::listed(listed, now))
     }
 }
 
