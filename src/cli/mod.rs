@@ -25,6 +25,7 @@ mod model;
 mod prompts;
 mod replay;
 mod serve;
+mod survey;
 mod user;
 mod verify;
 
@@ -61,6 +62,8 @@ enum Command {
     Prompts(prompts::Args),
     /// People who log in to the web view, and tokens for the JSON interface
     User(user::Args),
+    /// Questionnaires: put a version up for approval, approve it
+    Survey(survey::Args),
     /// Survey campaigns: make, watch, pause, stop; what was answered
     Campaign(campaign::Args),
     /// Write calls or cases to standard output as CSV, numbers masked; published figures; verify them
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Prompts(args) => prompts::run(args),
         Command::User(args) => with_runtime(user::run(args)),
+        Command::Survey(args) => with_runtime(survey::run(args)),
         Command::Campaign(args) => with_runtime(campaign::run(args)),
         Command::Export(args) => with_runtime(export::run(args)),
         Command::Verify(args) => with_runtime(verify::run(args)),

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
+use super::approvals;
 use super::audit::{self, Deed};
 use crate::directory::{OrgId, WindowCode};
 use crate::ids::{CaseNumber, PhoneNumber};
-use crate::survey::random::Random;
 use crate::survey::listing::Listed;
+use crate::survey::random::Random;
 use crate::survey::{ATTEMPTS_MAX, Disposition, SurveyHash};
 
 /// Numbers of one campaign, at most: the district has fewer households.
@@ -62,13 +63,13 @@ impl Sampled {
     pub fn new(number: PhoneNumber, case: Option<CaseNumber>, due_at: DateTime<Utc>) -> Self {
         Self { number, case, unit: None, window: None, age_band: None, weight: 1.0, due_at }
     }
-}
 
     /// A line of a list.
     pub fn listed(line: Listed, due_at: DateTime<Utc>) -> Self {
         let Listed { number, case, unit, window, age_band, weight } = line;
         Self { number, case, unit, window, age_band, weight, due_at }
     }
+}
 
 /// Whether a campaign's numbers are rung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,6 +124,14 @@ pub enum CampaignError {
     /// There is no such unit or window.
     #[error("sample: there is no such unit or window ({0})")]
     UnknownPlace(String),
+    /// Nobody but its author has looked at the questionnaire as it is.
+    #[error("survey: nobody has approved `{survey}` as it is now, version {hash}")]
+    NotApproved {
+        /// The questionnaire's name.
+        survey: String,
+        /// Its version.
+        hash: SurveyHash,
+    },
     /// One runs already that closed cases are added to.
     #[error("closed cases are added to another campaign already")]
     Standing,
@@ -167,17 +176,9 @@ pub async fn create(pool: &PgPool, new: &NewCampaign, now: DateTime<Utc>) -> Res
         return Err(CampaignError::Size(size));
     }
     let mut tx = pool.begin().await?;
-    sqlx::query(
-        "INSERT INTO surveys (hash, name, body, approved_by, approved_at) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT DO NOTHING",
-    )
-    .bind(&new.hash.0)
-    .bind(&new.survey)
-    .bind(&new.body)
-    .bind(&new.created_by)
-    .bind(now)
-    .execute(&mut *tx)
-    .await?;
+    if !approvals::approved(&mut tx, &new.survey, &new.hash, &new.body, now).await? {
+        return Err(CampaignError::NotApproved { survey: new.survey.clone(), hash: new.hash.clone() });
+    }
     let made: Result<i64, sqlx::Error> = sqlx::query_scalar(
         "INSERT INTO campaigns (survey_hash, trunk, state, seed, attempts_max, standing, created_by, created_at)
          VALUES ($1, $2, 'running', $3, $4, $5, $6, $7) RETURNING id",

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 mod answers;
 mod apply;
+pub mod approvals;
 pub mod audit;
 pub mod calls;
 pub mod campaigns;

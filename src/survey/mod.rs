@@ -12,6 +12,7 @@ mod answer;
 pub mod award;
 mod check;
 pub mod coaching;
+mod delivered;
 pub mod disclosure;
 mod disposition;
 #[cfg(test)]
@@ -39,3 +40,4 @@ pub use model::{ChoiceOption, Fact, Goto, Kind, LEVELS, Measure, Question, REMAR
 pub use results::{Given, QuestionResult, Respondent, results};
 pub use retry::{ATTEMPTS_MAX, Attempt, Plan, first_attempt, plan};
 pub use windows::{DayPart, Windows};
+pub use delivered::is_delivered;

@@ -386,6 +386,7 @@ impl From<CampaignError> for WebError {
             | CampaignError::Twice(_)
             | CampaignError::UnknownCase { .. }
             | CampaignError::UnknownPlace(_)
+            | CampaignError::NotApproved { .. }
             | CampaignError::Standing => Self::Refused(error.to_string()),
             CampaignError::Database(e) => Self::Database(e),
         }

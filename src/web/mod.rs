@@ -38,6 +38,7 @@ mod trail;
 mod users;
 mod way;
 mod writes;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{api, campaigns, case_api};
+use super::{api, campaigns, case_api, versions};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -16,7 +16,8 @@ use super::{api, campaigns, case_api};
     ),
     paths(
         api::lines, api::calls, api::call, api::transcript, api::recording, api::cases, api::case, case_api::log,
-        case_api::move_on, campaigns::list, campaigns::create, campaigns::one, campaigns::answers, campaigns::pause, campaigns::resume, campaigns::stop
+        case_api::move_on, campaigns::list, campaigns::create, campaigns::one, campaigns::answers, campaigns::pause,
+        campaigns::resume, campaigns::stop, versions::list, versions::submit, versions::approve
     ),
     modifiers(&Bearer),
     security(("bearer" = []))

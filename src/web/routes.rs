@@ -12,7 +12,7 @@ use super::access::Right::{
 };
 use super::{
     WebState, access, api, assets, audit, call, calls, campaigns, case, case_api, case_forms, cases, login, openapi,
-    probes, recording, stream, users,
+    probes, recording, stream, users, versions,
 };
 
 /// One route.
@@ -77,6 +77,9 @@ pub(super) fn table() -> Vec<Route> {
         post("/api/v1/campaigns/{id}/pause", Api(RunCampaigns), campaigns::pause),
         post("/api/v1/campaigns/{id}/resume", Api(RunCampaigns), campaigns::resume),
         post("/api/v1/campaigns/{id}/stop", Api(RunCampaigns), campaigns::stop),
+        get("/api/v1/surveys", Api(RunCampaigns), versions::list),
+        post("/api/v1/surveys", Api(RunCampaigns), versions::submit),
+        post("/api/v1/surveys/{hash}/approve", Api(RunCampaigns), versions::approve),
     ]
 }
 

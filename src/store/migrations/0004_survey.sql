@@ -12,3 +12,27 @@ CREATE INDEX sample_subscriber ON sample (regexp_replace(number, '^([+]?86|0)', 
 
 COMMENT ON COLUMN answers.call_id IS 'The call in which it was given; null: the attempt itself. Else the resident rang and gave it anew.';
 COMMENT ON COLUMN answers.ordinal IS 'Order within the call, from 0.';
+
+-- A version waits here until somebody else than its author approves it; then it stands in surveys.
+CREATE TABLE survey_submissions (
+    hash         text PRIMARY KEY CHECK (hash ~ '^[0-9a-f]{64}$'),
+    name         text NOT NULL,
+    body         text NOT NULL,
+    author       text NOT NULL,
+    submitted_at timestamptz NOT NULL
+);
+ALTER TABLE surveys ADD COLUMN author text;
+ALTER TABLE surveys ADD CONSTRAINT surveys_two_people CHECK (author IS DISTINCT FROM approved_by);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON survey_submissions
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+COMMENT ON TABLE survey_submissions IS 'Versions of questionnaires that somebody put up for approval, whole.';
+COMMENT ON COLUMN survey_submissions.hash IS 'SHA-256 of the file, in hexadecimal.';
+COMMENT ON COLUMN survey_submissions.name IS 'Its name: callback.';
+COMMENT ON COLUMN survey_submissions.body IS 'The file.';
+COMMENT ON COLUMN survey_submissions.author IS 'User name.';
+COMMENT ON COLUMN survey_submissions.submitted_at IS 'When.';
+COMMENT ON TABLE surveys IS 'Every approved version of a questionnaire, whole: only these are asked.';
+COMMENT ON COLUMN surveys.author IS 'User who submitted it, never the one who approved it; null: delivered with the program, or asked before versions were approved by a second person.';
+COMMENT ON COLUMN surveys.approved_by IS 'User who approved it; installation for what was delivered.';
+COMMENT ON COLUMN surveys.approved_at IS 'When.';

@@ -9,6 +9,7 @@ use super::{DatabaseState, Store, StoreConfig};
 use crate::cases::NewCase;
 use crate::ids::CallId;
 
+mod approvals;
 mod kill;
 mod measure;
 mod outage;

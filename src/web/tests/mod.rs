@@ -9,3 +9,4 @@ mod masking;
 mod matrix;
 mod office;
 mod sound;
+mod versions;
