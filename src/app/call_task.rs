@@ -13,8 +13,10 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until, timeout};
 use super::check_line;
 use super::interviewing::Interviewing;
 use super::keeping::Keeper;
+use super::put_through::{PutThrough, put_through};
 use super::shared::{Drain, Shared};
 use super::spoken::Spoken;
+use super::transfer::Caller;
 use crate::call::{
     Action, Call, CaseDraft, EndReason, EventKind, Facts, Input, KeySource, LineProfile, Nothing, PlayId, TimelineEvent,
 };
@@ -425,11 +427,30 @@ impl Conversation {
     /// What the caller answered last is asked anew.
     async fn retake(&mut self) -> Vec<Action> {
         let found = match self.revocable.first() {
+            Action::Transfer => self.put_through().await,
             Some(sample) => check_line::retake(&self.shared, self.id, *sample).await,
             None => None,
         };
         match found {
             Some((interview, keeper)) => {
+    /// Puts a surveyed person through to one of ours; other callers have nobody who keeps what they want.
+    async fn put_through(&mut self) {
+        let beside = self.beside.as_ref().map(Interviewing::keeper);
+        let Some(keeper) = beside.or(self.keeper.as_ref()) else {
+            return self.waiting.push_back(Input::Transferred(false));
+        };
+        let caller = Caller { dialog: &mut self.dialog, media: &mut self.media };
+        let went = put_through(&self.shared, self.id, caller, keeper, &mut self.drain).await;
+        let (reached, caller_left) = match went {
+            PutThrough::Talked { caller_left } => (true, caller_left),
+            PutThrough::NobodyThere { caller_left } => (false, caller_left),
+        };
+        self.waiting.push_back(Input::Transferred(reached));
+        if caller_left {
+            self.waiting.push_back(Input::HungUp);
+        }
+    }
+
                 self.keeper = Some(keeper);
                 self.call.retake(interview, monotonic(), wall())
             }

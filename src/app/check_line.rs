@@ -66,6 +66,7 @@ pub(super) async fn retake(shared: &Arc<Shared>, call: CallId, sample: i64) -> O
         tracing::error!(survey = %claimed.survey, problems = problems.len(), "a questionnaire cannot be read");
     });
     let directory = shared.store.directory();
-    let interview = Interview::new(Arc::new(survey.ok()?), directory, claimed.subject, claimed.draw, []);
+    let interview = Interview::new(Arc::new(survey.ok()?), directory, claimed.subject, claimed.draw, [])
+        .with_transfers(shared.person.get().is_some());
     Some((interview, Keeper::new(shared.store.clone(), Arc::new(claimed), call)))
 }

@@ -135,6 +135,11 @@ impl Interviewing {
         self.keeper.answer(answer).await;
     }
 
+    /// What keeps the answers.
+    pub(super) fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
     /// Keeps, once, that the person asked never to be rung again; at once, before the call is over.
     pub(super) async fn refuse(&mut self, outcome: Option<Outcome>) {
         self.keeper.refuse(outcome).await;

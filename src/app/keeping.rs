@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::call_task;
 use crate::clock::wall;
-use crate::ids::CallId;
+use crate::ids::{CallId, CaseNumber};
 use crate::store::dialling::Claimed;
 use crate::store::records::{DoNotCall, PersonWanted, Retaken, SurveyAnswered};
 use crate::store::{Record, Store};
@@ -60,11 +60,21 @@ impl Keeper {
         }
     }
 
+    /// The case that was asked about.
+    pub(super) fn case(&self) -> Option<CaseNumber> {
+        self.claimed.subject.map(|subject| subject.number)
+    }
+
+    /// Keeps that one of ours is to ring back; when this returns, it is on the disk.
+    pub(super) async fn person_wanted(&self) {
+        let wanted = PersonWanted { call: self.call, attempt: self.claimed.attempt, at: wall() };
+        call_task::keep(&self.store, Record::PersonWanted(wanted)).await;
+    }
+
     /// Keeps how an interview came out that the person rang us for. What an attempt comes to, the dialler keeps.
     pub(super) async fn retaken(&self, outcome: Outcome) {
         if matches!(outcome, Outcome::Reached { end: InterviewEnd::ToPerson, .. }) {
-            let wanted = PersonWanted { call: self.call, attempt: self.claimed.attempt, at: wall() };
-            call_task::keep(&self.store, Record::PersonWanted(wanted)).await;
+            self.person_wanted().await;
         }
         let disposition = outcome.disposition();
         if disposition == Disposition::Complete {

@@ -12,6 +12,7 @@ mod interviewing;
 mod keeping;
 pub mod load;
 pub mod phone;
+mod put_through;
 mod room;
 mod serve;
 mod shared;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::dialler::Dialler;
+use super::put_through::PersonLine;
 use super::room::Room;
 use super::shared::{Drain, Profiles, Shared};
 use super::voice::Voice;
@@ -91,6 +92,7 @@ impl Gateway {
         });
         shared.engine.keep_free(config.recordings.keep_free);
         for line in &config.lines {
+            person: OnceLock::new(),
             shared.profiles.of(line, &voice, &shared.store).context("no call can be taken")?;
         }
 
@@ -99,6 +101,10 @@ impl Gateway {
         let endpoint = Arc::new(endpoint);
         let stop = CancellationToken::new();
         let (beside, calls) = (TaskTracker::new(), TaskTracker::new());
+        if let Some(number) = config.dialling.person.clone() {
+            let line = PersonLine { trunks: Arc::downgrade(&trunks), number, ring: config.dialling.person_ring };
+            shared.person.get_or_init(|| line);
+        }
         beside.spawn(crash::end_calls(shared.store.clone(), config.data_dir.clone(), started));
         // Without a recogniser recordings wait for a start that has one.
         if shared.speech.is_some() {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
+use super::put_through::PersonLine;
 use super::room::Room;
 use super::voice::Voice;
 use crate::call::{LineProfile, ProfileError};
@@ -28,6 +29,14 @@ pub(super) enum Drain {
     Goodbye,
 }
 
+/// Resolves when the gateway no longer waits for calls.
+pub(super) async fn at_goodbye(drain: &mut watch::Receiver<Drain>) {
+    // The sender lives as long as the gateway.
+    if drain.wait_for(|drain| *drain == Drain::Goodbye).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// The parts that calls work with.
 pub(super) struct Shared {
     pub(super) store: Store,
@@ -41,6 +50,8 @@ pub(super) struct Shared {
     pub(super) drain: watch::Sender<Drain>,
     pub(super) profiles: Profiles,
     pub(super) room: Room,
+    /// Who takes calls of surveyed people; unset where nobody does.
+    pub(super) person: OnceLock<PersonLine>,
 }
 
 /// The lines' profiles, made anew when the directory was replaced.

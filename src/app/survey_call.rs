@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::call_task::{self, Conversation};
 use super::interviewing::Interviewing;
-use super::shared::{Drain, Shared};
+use super::shared::{Shared, at_goodbye};
 use crate::call::{Call, Facts, Standing};
 use crate::clock::{monotonic, wall};
 use crate::flow::Rung;
@@ -140,7 +140,8 @@ impl Attempting {
         });
         call_task::keep(&shared.store, started).await;
         let interview =
-            Interview::new(Arc::clone(&self.survey), shared.store.directory(), *subject, *draw, given.iter().cloned());
+            Interview::new(Arc::clone(&self.survey), shared.store.directory(), *subject, *draw, given.iter().cloned())
+                .with_transfers(shared.person.get().is_some());
         let facts = Facts { call: *attempt, line: LINE.to_owned(), caller: Some(number.clone()), rung: Rung::Unknown };
         let call = Call::interview(interview, Arc::clone(&shared.voice.book), facts);
         let conversation =
@@ -197,13 +198,5 @@ fn outcome_of(failure: Failure) -> Outcome {
         Failure::Gone => Outcome::NonWorking,
         Failure::Barred(barred) if !barred.passes() => Outcome::NonWorking,
         Failure::Barred(_) | Failure::Trunk | Failure::NoRoom => Outcome::TrunkFault,
-    }
-}
-
-/// Resolves when the gateway no longer waits for calls.
-async fn at_goodbye(drain: &mut watch::Receiver<Drain>) {
-    // The sender lives as long as the gateway.
-    if drain.wait_for(|drain| *drain == Drain::Goodbye).await.is_err() {
-        std::future::pending::<()>().await;
     }
 }

@@ -27,6 +27,15 @@ pub struct Party {
     pub media: MediaSession,
 }
 
+/// The caller's signalling and audio, where somebody else owns them.
+#[derive(Debug)]
+pub struct Caller<'a> {
+    /// The signalling.
+    pub dialog: &'a mut Dialog,
+    /// The audio.
+    pub media: &'a mut MediaSession,
+}
+
 /// The person's leg.
 #[derive(Debug)]
 pub struct PersonLeg {
@@ -89,6 +98,22 @@ pub async fn transfer<D>(caller: &mut Party, engine: &Engine, leg: PersonLeg, di
 where
     D: AsyncFnOnce(SocketAddr) -> Result<Answered, Failure>,
 {
+    transfer_caller(caller.borrowed(), engine, leg, dial).await
+}
+
+/// As [`transfer`], for a caller whose owner keeps signalling and audio apart.
+///
+/// # Errors
+/// As [`transfer`].
+pub async fn transfer_caller<D>(
+    mut caller: Caller<'_>,
+    engine: &Engine,
+    leg: PersonLeg,
+    dial: D,
+) -> Result<Outcome, MediaError>
+where
+    D: AsyncFnOnce(SocketAddr) -> Result<Answered, Failure>,
+{
     let media = engine.open(leg.call)?;
     let answered = {
         let dialling = dial(media.local_rtp());
@@ -107,7 +132,7 @@ where
         Err(failure) => return Ok(Outcome::NotReached(failure)),
     };
     let mut person = Party { dialog, media };
-    let talked = converse(caller, &mut person, leg).await;
+    let talked = converse(&mut caller, &mut person.borrowed(), leg).await;
     person.dialog.hang_up(None).await;
     let summary = person.media.close().await;
     Ok(match talked? {
@@ -127,7 +152,11 @@ enum Conversation {
     Joined { caller_left: bool, lasted: Duration },
 }
 
-async fn converse(caller: &mut Party, person: &mut Party, leg: PersonLeg) -> Result<Conversation, MediaError> {
+async fn converse(
+    caller: &mut Caller<'_>,
+    person: &mut Caller<'_>,
+    leg: PersonLeg,
+) -> Result<Conversation, MediaError> {
     person.connect();
     if let Some(recording) = leg.recording {
         person.media.record(recording)?;
@@ -150,16 +179,17 @@ async fn converse(caller: &mut Party, person: &mut Party, leg: PersonLeg) -> Res
         person.media.stop()?;
     }
     caller.media.stop()?;
-    let bridge = Bridge::between(&[&caller.media, &person.media])?;
+    let bridge = Bridge::between(&[&*caller.media, &*person.media])?;
     let began = monotonic();
     let caller_left = loop {
-        let (happened, other, by_caller) = tokio::select! {
-            happened = caller.next() => (happened, &*person, true),
-            happened = person.next() => (happened, &*caller, false),
+        let (happened, by_caller) = tokio::select! {
+            happened = caller.next() => (happened, true),
+            happened = person.next() => (happened, false),
         };
+        let other = if by_caller { &*person.media } else { &*caller.media };
         match happened {
             Happened::Left => break by_caller,
-            Happened::Key(key) => other.media.send_digit(key, KEY_HELD)?,
+            Happened::Key(key) => other.send_digit(key, KEY_HELD)?,
             Happened::Played(_) | Happened::Nothing => {}
         }
     };
@@ -168,6 +198,12 @@ async fn converse(caller: &mut Party, person: &mut Party, leg: PersonLeg) -> Res
 }
 
 impl Party {
+    fn borrowed(&mut self) -> Caller<'_> {
+        Caller { dialog: &mut self.dialog, media: &mut self.media }
+    }
+}
+
+impl Caller<'_> {
     /// The next thing that happens to the party. Safe to cancel.
     async fn next(&mut self) -> Happened {
         tokio::select! {

@@ -56,6 +56,8 @@ pub enum Action {
     /// Fetch the interview that the caller was asked for, and give it to [`Call::retake`](super::Call::retake), or say
     /// [`Input::NotRetaken`](super::Input::NotRetaken).
     Retake,
+    /// Put the other side through to a person; say with [`Input::Transferred`](super::Input::Transferred) how it went.
+    Transfer,
     /// The call is over: send BYE, unless the reason is that the caller ended it. Nothing follows.
     HangUp(EndReason),
     /// Keep this in the call's timeline.

@@ -147,6 +147,8 @@ pub enum Input {
     Withdrawn(bool),
     /// The interview cannot be had again; where it can, [`Call::retake`](super::Call::retake) is called.
     NotRetaken,
+    /// [`Transfer`](super::Action::Transfer) is over: `true` where the other side spoke with a person.
+    Transferred(bool),
     /// No valid RTP for too long, and not on hold (P20).
     MediaSilent,
     /// No person answered our call: a machine, an announcement of the network, a tone.

@@ -58,7 +58,12 @@ impl Call {
                 Some(listening)
             }
             Phase::Message { .. } if key == '#' => return self.event(Event::Recorded, m),
-            Phase::Ringing | Phase::Notice { .. } | Phase::Message { .. } | Phase::AtStore { .. } | Phase::Over => None,
+            Phase::Ringing
+            | Phase::Notice { .. }
+            | Phase::Message { .. }
+            | Phase::AtStore { .. }
+            | Phase::AtPerson
+            | Phase::Over => None,
         };
         if let Some(listening) = listening {
             match listening.keys {
@@ -88,6 +93,7 @@ impl Call {
             | Phase::Asking(_)
             | Phase::Message { .. }
             | Phase::AtStore { .. }
+            | Phase::AtPerson
             | Phase::Over => String::new(),
         };
         match key {
@@ -142,6 +148,7 @@ impl Call {
             | Phase::Speaking(_)
             | Phase::Keying { .. }
             | Phase::AtStore { .. }
+            | Phase::AtPerson
             | Phase::Over => return,
         };
         self.spoke_at.get_or_insert(m.wall);
@@ -165,6 +172,7 @@ impl Call {
             | Phase::Keying { .. }
             | Phase::Asking(_)
             | Phase::AtStore { .. }
+            | Phase::AtPerson
             | Phase::Over => {}
         }
     }

@@ -170,6 +170,7 @@ impl Call {
             | Phase::Asking { .. }
             | Phase::Message { .. }
             | Phase::AtStore { .. }
+            | Phase::AtPerson
             | Phase::Over => self.script.state(),
         }
     }
@@ -205,6 +206,7 @@ impl Call {
             Input::Progress(answer) => self.store_answered(Request::LookUp, Event::Progress(answer), m),
             Input::ProgressFailed => self.store_answered(Request::LookUp, Event::NotLookedUp, m),
             Input::Withdrawn(done) => self.store_answered(Request::Withdraw, Event::Withdrawn(done), m),
+            Input::Transferred(reached) => self.transferred(reached, m),
             Input::NotRetaken => self.store_answered(Request::Retake, Event::NotRetaken, m),
             Input::MediaSilent if !self.held => self.finish(EndReason::NoRtp, m),
             Input::MediaSilent => {}
@@ -246,6 +248,7 @@ impl Call {
             | Phase::Asking(_)
             | Phase::Message { .. }
             | Phase::AtStore { .. }
+            | Phase::AtPerson
             | Phase::Over => {}
         }
     }
@@ -281,7 +284,7 @@ impl Call {
                     *ends = *until;
                 }
             }
-            Phase::Ringing | Phase::AtStore { .. } | Phase::Over => {}
+            Phase::Ringing | Phase::AtStore { .. } | Phase::AtPerson | Phase::Over => {}
         }
     }
 
@@ -291,12 +294,18 @@ impl Call {
         }
     }
 
+    fn transferred(&mut self, reached: bool, m: &mut Moment) {
+        if matches!(self.phase, Phase::AtPerson) {
+            self.event(if reached { Event::Transferred } else { Event::NotTransferred }, m);
+        }
+    }
+
     /// Says goodbye and ends. A case being opened is told first; before the notice is over there is nothing to say.
     fn drain(&mut self, m: &mut Moment) {
         self.draining = true;
         match self.phase {
             Phase::Ringing | Phase::Notice { .. } => self.finish(EndReason::Drain, m),
-            Phase::AtStore { .. } | Phase::Over => {}
+            Phase::AtStore { .. } | Phase::AtPerson | Phase::Over => {}
             Phase::Saying(_)
             | Phase::Waiting { .. }
             | Phase::Speaking(_)
@@ -336,7 +345,7 @@ impl Call {
             Phase::AtStore { request: Request::LookUp, .. } => self.event(Event::NotLookedUp, m),
             Phase::AtStore { request: Request::Withdraw, .. } => self.event(Event::Withdrawn(false), m),
             Phase::AtStore { request: Request::Retake, .. } => self.event(Event::NotRetaken, m),
-            Phase::Ringing | Phase::Notice { .. } | Phase::Over => {}
+            Phase::Ringing | Phase::Notice { .. } | Phase::AtPerson | Phase::Over => {}
         }
     }
 
@@ -366,6 +375,10 @@ impl Call {
             Then::LookUp(number) => self.ask_store(Request::LookUp, Action::LookUp(number), m),
             Then::Withdraw => self.ask_store(Request::Withdraw, Action::Withdraw, m),
             Then::Retake => self.ask_store(Request::Retake, Action::Retake, m),
+            Then::Transfer => {
+                m.actions.push(Action::Transfer);
+                self.phase = Phase::AtPerson;
+            }
             Then::HangUp => self.finish(EndReason::Flow, m),
         }
     }

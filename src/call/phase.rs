@@ -28,6 +28,8 @@ pub(super) enum Phase {
     Message { until: Instant, ends: Instant },
     /// The store works.
     AtStore { request: Request, until: Instant },
+    /// The other side is with a person, or on the way to one.
+    AtPerson,
     /// The call has ended.
     Over,
 }
@@ -98,7 +100,7 @@ impl Phase {
     /// When this phase ends by itself.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
-            Self::Ringing | Self::Notice { .. } | Self::Over => None,
+            Self::Ringing | Self::Notice { .. } | Self::AtPerson | Self::Over => None,
             Self::Saying(saying) => saying.over.map(|(_, due)| due),
             Self::Waiting { quiet_until, .. } => Some(*quiet_until),
             Self::Speaking(utterance) => Some(utterance.longest()),

@@ -23,9 +23,13 @@ impl Call {
         (self.turn_began, self.latency) = (None, None);
         let listens = match turn.then {
             Then::Listen(_) => true,
-            Then::TakeMessage | Then::OpenCase(_) | Then::LookUp(_) | Then::Withdraw | Then::Retake | Then::HangUp => {
-                false
-            }
+            Then::TakeMessage
+            | Then::OpenCase(_)
+            | Then::LookUp(_)
+            | Then::Withdraw
+            | Then::Retake
+            | Then::Transfer
+            | Then::HangUp => false,
         };
         if self.kept != listens {
             self.kept = listens;
@@ -67,7 +71,13 @@ impl Call {
                 self.phase = Phase::Waiting { listening, quiet_until: m.now + listening.wait };
                 Some(listening)
             }
-            Then::TakeMessage | Then::OpenCase(_) | Then::LookUp(_) | Then::Withdraw | Then::Retake | Then::HangUp => {
+            Then::TakeMessage
+            | Then::OpenCase(_)
+            | Then::LookUp(_)
+            | Then::Withdraw
+            | Then::Retake
+            | Then::Transfer
+            | Then::HangUp => {
                 self.skip(m);
                 None
             }
@@ -94,9 +104,13 @@ impl Call {
                 self.spoke_at.get_or_insert(m.wall);
                 self.phase = Phase::Speaking(Utterance { listening, from: *from, since: m.now, quiet_until });
             }
-            Then::TakeMessage | Then::OpenCase(_) | Then::LookUp(_) | Then::Withdraw | Then::Retake | Then::HangUp => {
-                self.skip(m)
-            }
+            Then::TakeMessage
+            | Then::OpenCase(_)
+            | Then::LookUp(_)
+            | Then::Withdraw
+            | Then::Retake
+            | Then::Transfer
+            | Then::HangUp => self.skip(m),
         }
     }
 

@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 
 use super::reader::Section;
 use super::{required, seconds};
+use crate::ids::PhoneNumber;
 
 /// One way out.
 #[derive(Clone)]
@@ -82,6 +83,10 @@ pub struct Dialling {
     pub quiet_days: Vec<NaiveDate>,
     /// Ring at any time: for tests.
     pub always_open: bool,
+    /// The telephone that surveyed people are put through to who want a person; `None`: somebody rings them back.
+    pub person: Option<PhoneNumber>,
+    /// How long that telephone may ring.
+    pub person_ring: Duration,
 }
 
 /// Reads `[[trunks]]`.
@@ -197,8 +202,21 @@ pub(super) fn read_dialling(root: &Section<'_>) -> Dialling {
     let survey = root.section("survey");
     let always_open = survey.boolean("always_open").unwrap_or(false);
     let quiet_days = survey.list("quiet_days", "days, as in 2026-10-08").unwrap_or_default();
+    let person = survey.text("person");
+    let number = person.as_deref().and_then(PhoneNumber::parse);
+    if person.is_some() && number.is_none() {
+        survey.reject("person", "must be a telephone number");
+    }
+    let person_ring = seconds(&survey, "person_ring_s", 5..=60, 20);
     survey.done();
-    Dialling { barred: barred.unwrap_or_else(|| vec!["168".into(), "160".into()]), ring, quiet_days, always_open }
+    Dialling {
+        barred: barred.unwrap_or_else(|| vec!["168".into(), "160".into()]),
+        ring,
+        quiet_days,
+        always_open,
+        person: number,
+        person_ring,
+    }
 }
 
 #[cfg(test)]
@@ -244,6 +262,7 @@ mod tests {
             &format!("{trunk}username = \"u\"\npassword_file = \"/nowhere\"\n"),
             "trunks[0].password_file: /nowhere cannot",
         );
+        check("[survey]\nperson = \"desk\"\n", "survey.person: must be a telephone number");
         check(&format!("{trunk}{trunk}"), "minxin.toml:13: trunks[1].name: a is the name of another trunk");
         check(&format!("{trunk}cps = 0\n"), "minxin.toml:12: trunks[0].cps: must be a whole number from 1");
     }

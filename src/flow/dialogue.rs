@@ -92,6 +92,10 @@ pub enum Event {
     Withdrawn(bool),
     /// What was asked in our call cannot be asked again.
     NotRetaken,
+    /// The caller spoke with a person of ours, and that is over.
+    Transferred,
+    /// No person of ours took the call.
+    NotTransferred,
     /// The gateway shuts down.
     Drain,
 }
@@ -120,6 +124,8 @@ pub enum Then {
     Withdraw,
     /// The caller answers anew: an interview takes over, or else this comes back as [`Event::NotRetaken`].
     Retake,
+    /// The caller is put through to a person; comes back as [`Event::Transferred`] or [`Event::NotTransferred`].
+    Transfer,
     /// The call ends.
     HangUp,
 }
@@ -335,9 +341,12 @@ impl Dialogue {
                 self.tell(tell::progress(&self.directory, &answer))
             }
             Event::Progress(None) => self.wrong_number(say::PROGRESS_UNKNOWN, wall),
-            Event::NotLookedUp | Event::NotRetaken | Event::Withdrawn(false) => {
-                self.give_up(&[say::TROUBLE, say::RECORD], wall)
-            }
+            // A dialogue puts nobody through by itself: who cannot be, leaves a message.
+            Event::NotLookedUp
+            | Event::NotRetaken
+            | Event::Withdrawn(false)
+            | Event::Transferred
+            | Event::NotTransferred => self.give_up(&[say::TROUBLE, say::RECORD], wall),
             Event::Withdrawn(true) => self.withdrawn(wall),
             Event::Drain => Turn { say: vec![say::GOODBYE_EARLY.into()], then: Then::HangUp },
         }

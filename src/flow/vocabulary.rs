@@ -80,7 +80,16 @@ pub(super) const CHECK_WITHDRAWN: &str = "survey.check.withdrawn";
 /// "We ask everything again."
 pub(super) const CHECK_AGAIN: &str = "survey.check.again";
 
-const PLAIN: [&str; 37] = [
+/// "I put you through to a person; please hold the line."
+pub(crate) const TRANSFER_WAIT: &str = "survey.transfer.wait";
+/// "Nobody takes the call; you will be rung back. We go on."
+pub(crate) const TRANSFER_NONE: &str = "survey.transfer.none";
+/// Told to the person: "a call from a survey".
+pub(crate) const TRANSFER_BRIEF: &str = "survey.transfer.brief";
+/// Told to the person: "its case is".
+pub(crate) const TRANSFER_CASE: &str = "survey.transfer.case";
+
+const PLAIN: [&str; 41] = [
     NUDGE,
     NUDGE_KEY,
     NOT_UNDERSTOOD,
@@ -117,6 +126,10 @@ const PLAIN: [&str; 37] = [
     CHECK_OFFER,
     CHECK_WITHDRAWN,
     CHECK_AGAIN,
+    TRANSFER_WAIT,
+    TRANSFER_NONE,
+    TRANSFER_BRIEF,
+    TRANSFER_CASE,
     OWNER_DUTY,
 ];
 

@@ -86,8 +86,10 @@ pub enum InterviewEnd {
     HungUp,
     /// The person asked never to be rung again.
     OptedOut,
-    /// The person wanted to speak with a person.
+    /// The person wanted to speak with a person, who is to ring back.
     ToPerson,
+    /// The person was put through to a person.
+    Transferred,
     /// Our side ended it: shutdown or the longest duration.
     Ours,
 }
@@ -243,6 +245,7 @@ impl Outcome {
             "hung_up" => reached(InterviewEnd::HungUp),
             "opted_out" => reached(InterviewEnd::OptedOut),
             "to_person" => reached(InterviewEnd::ToPerson),
+            "transferred" => reached(InterviewEnd::Transferred),
             "ours" => reached(InterviewEnd::Ours),
             "machine" => Self::Machine,
             "busy" => Self::Busy,
@@ -266,6 +269,7 @@ impl Outcome {
                 InterviewEnd::HungUp => "hung_up",
                 InterviewEnd::OptedOut => "opted_out",
                 InterviewEnd::ToPerson => "to_person",
+                InterviewEnd::Transferred => "transferred",
                 InterviewEnd::Ours => "ours",
             },
             Self::Machine => "machine",
@@ -290,10 +294,12 @@ fn reached(answered: u16, applicable: u16, end: InterviewEnd) -> Disposition {
         _ if share >= PARTIAL_PERCENT => Disposition::Partial,
         InterviewEnd::OptedOut => Disposition::Refused,
         InterviewEnd::HungUp if answered == 0 => Disposition::Refused,
-        InterviewEnd::ToPerson | InterviewEnd::Ours if answered == 0 => Disposition::Other,
-        InterviewEnd::Thanked | InterviewEnd::HungUp | InterviewEnd::ToPerson | InterviewEnd::Ours => {
-            Disposition::BreakOff
-        }
+        InterviewEnd::ToPerson | InterviewEnd::Transferred | InterviewEnd::Ours if answered == 0 => Disposition::Other,
+        InterviewEnd::Thanked
+        | InterviewEnd::HungUp
+        | InterviewEnd::ToPerson
+        | InterviewEnd::Transferred
+        | InterviewEnd::Ours => Disposition::BreakOff,
     }
 }
 
@@ -312,9 +318,12 @@ mod tests {
 
     #[test]
     fn outcomes_are_read_as_they_were_written() {
-        use InterviewEnd::{HungUp, OptedOut, Ours, Thanked, ToPerson};
-        let reached =
-            [Thanked, HungUp, OptedOut, ToPerson, Ours].map(|end| Outcome::Reached { answered: 3, applicable: 8, end });
+        use InterviewEnd::{HungUp, OptedOut, Ours, Thanked, ToPerson, Transferred};
+        let reached = [Thanked, HungUp, OptedOut, ToPerson, Transferred, Ours].map(|end| Outcome::Reached {
+            answered: 3,
+            applicable: 8,
+            end,
+        });
         let others = [
             Outcome::Machine,
             Outcome::Busy,
@@ -352,6 +361,8 @@ mod tests {
         check(4, InterviewEnd::OptedOut, "1.2");
         check(0, InterviewEnd::ToPerson, "2.36");
         check(2, InterviewEnd::ToPerson, "2.12");
+        check(0, InterviewEnd::Transferred, "2.36");
+        check(5, InterviewEnd::Transferred, "1.2");
         check(0, InterviewEnd::Ours, "2.36");
     }
 

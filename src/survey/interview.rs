@@ -82,6 +82,8 @@ pub struct Interview {
     /// Answers not yet taken away.
     fresh: Vec<Answer>,
     end: Option<InterviewEnd>,
+    /// Whether who wants a person can be put through to one: once, as long as nobody was found not to be there.
+    transfers: bool,
     slow: bool,
     advised: bool,
     silences: u8,
@@ -124,12 +126,18 @@ impl Interview {
             passed_in_a_row: 0,
             fresh: Vec::new(),
             end: None,
+            transfers: false,
             slow: false,
             advised: false,
             silences: 0,
             failures: 0,
             turns: 0,
         }
+    }
+
+    /// The same, where who wants a person is put through to one.
+    pub fn with_transfers(self, transfers: bool) -> Self {
+        Self { transfers, ..self }
     }
 
     /// The questionnaire.
@@ -195,6 +203,8 @@ impl Interview {
             Event::Silence => self.silence(),
             Event::Recorded => self.recorded(wall),
             Event::Drain => self.close(InterviewEnd::Ours, vec![say::GOODBYE_EARLY.into()]),
+            Event::Transferred => self.close(InterviewEnd::Transferred, vec![]),
+            Event::NotTransferred => self.present(vec![say::TRANSFER_NONE.into()]),
             // An interview asks nothing of the store.
             Event::Opened { .. }
             | Event::NotOpened

@@ -68,7 +68,7 @@ pub fn plan(attempts: &[Attempt], limit: u16, windows: &Windows, now: DateTime<U
         Outcome::OutOfService => another_day(windows, now),
         Outcome::Declined | Outcome::NonWorking | Outcome::Fax => None,
         Outcome::Reached { end, .. } => match end {
-            InterviewEnd::Thanked | InterviewEnd::OptedOut | InterviewEnd::ToPerson => None,
+            InterviewEnd::Thanked | InterviewEnd::OptedOut | InterviewEnd::ToPerson | InterviewEnd::Transferred => None,
             // Once: who hangs up twice does not want to talk.
             InterviewEnd::HungUp | InterviewEnd::Ours if hung_up(&counted) > 1 => None,
             InterviewEnd::HungUp | InterviewEnd::Ours => another_day(windows, now),

@@ -20,6 +20,7 @@ mod sip_trunks;
 mod support;
 mod survey;
 mod survey_kill;
+mod survey_person;
 mod survey_revoke;
 mod torture;
 mod transfer;

@@ -83,3 +83,32 @@ fn an_answer_is_kept_before_the_next_question_and_its_delay_measured() {
     world.press('5');
     assert_eq!(world.latency, None);
 }
+
+/// Put through once; when nobody takes the call the interview goes on, and who asks again is rung back.
+#[test]
+fn who_wants_a_person_is_put_through_or_goes_on() {
+    let run = |script: &[Do], nobody_answers| {
+        let mut world = World::new(script);
+        let interview = Interview::new(callback(), Arc::new(district()), None, Draw(0), []).with_transfers(true);
+        world.call = Call::interview(interview, Arc::new(book()), world.call.facts.clone());
+        world.nobody_answers = nobody_answers;
+        world.give(Input::Answered);
+        for _ in 0..MAX_STEPS {
+            if world.ended.is_none() {
+                world.step();
+            }
+        }
+        world
+    };
+    let talked = run(&[Key('1'), Say("转人工")], false);
+    let at = talked.log.iter().position(|line| line == "survey.transfer.wait").expect("a word before");
+    assert_eq!(talked.log[at + 1..], ["transfer", "hang up flow"]);
+    assert_eq!(talked.call.outcome(false), Some(reached(1, 5, InterviewEnd::Transferred)));
+
+    let nobody = run(&[Key('1'), Key('0'), Key('4'), Key('0')], true);
+    let at = nobody.log.iter().position(|line| line == "transfer").expect("a trial");
+    assert!(nobody.log[at + 1].starts_with("survey.transfer.none survey.attitude"), "{:?}", nobody.log);
+    assert_eq!(nobody.log[at + 2], "keep attitude=4 by key");
+    assert_eq!(nobody.log.iter().filter(|line| *line == "transfer").count(), 1, "{:?}", nobody.log);
+    assert_eq!(nobody.call.outcome(false), Some(reached(2, 5, InterviewEnd::ToPerson)));
+}

@@ -331,6 +331,10 @@ impl World {
                 self.log.push("withdraw".to_owned());
                 self.give(Input::Withdrawn(!self.store_fails));
             }
+            Action::Transfer => {
+                self.log.push("transfer".to_owned());
+                self.give(Input::Transferred(!self.nobody_answers));
+            }
             Action::Retake if self.store_fails => self.give(Input::NotRetaken),
             Action::Retake => {
                 let interview = Interview::new(callback(), Arc::new(district()), None, Draw(0), []);

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Interview, InterviewEnd, Kind, MAX_TRIES, Place};
 use crate::flow::vocabulary as say;
-use crate::flow::{Intent, PromptId, Turn, command, digit_runs, emergency, greeting, satisfaction, yes_or_no};
+use crate::flow::{Intent, PromptId, Then, Turn, command, digit_runs, emergency, greeting, satisfaction, yes_or_no};
 use crate::survey::answer::{Mode, Value};
 use crate::survey::model::{ChoiceOption, LEVELS, Question};
 
@@ -126,7 +126,12 @@ impl Interview {
         if self.failures >= MAX_TRIES { self.pass() } else { self.present(vec![say::WRONG_KEY.into()]) }
     }
 
+    /// Put through, or else rung back.
     fn wants_person(&mut self, mut lead: Vec<PromptId>) -> Turn {
+        if std::mem::take(&mut self.transfers) {
+            lead.push(say::TRANSFER_WAIT.into());
+            return Turn { say: lead, then: Then::Transfer };
+        }
         lead.extend(self.survey.person.iter().cloned());
         self.close(InterviewEnd::ToPerson, lead)
     }
