@@ -89,14 +89,16 @@ impl Attempting {
     async fn ring(&self, media: &mut MediaSession, beside: &mut Interviewing) -> Result<TrunkAnswer, Outcome> {
         let claimed = &self.claimed;
         let (news, mut early) = mpsc::channel(EARLY);
-        let call = self.trunks.call(TrunkCall {
+        let closes = self.windows.closes(claimed.started_at);
+        let call = TrunkCall {
             number: &claimed.number,
             standing: if claimed.subject.is_some() { Standing::Case } else { Standing::Listed },
             prefer: Some(claimed.trunk.as_str()).filter(|trunk| !trunk.is_empty()),
             local_rtp: media.local_rtp(),
             ring_timeout: self.ring,
             early: Some(news),
-        });
+        };
+        let call = self.trunks.call_before(call, closes);
         tokio::pin!(call);
         let mut drain = self.shared.drain.subscribe();
         loop {

@@ -56,6 +56,8 @@ pub enum Barred {
     Stranger,
     /// It is night.
     Night,
+    /// The hours are over in which whoever asked for the call may ring people.
+    Closed,
     /// The trunk's calls of this hour are used up.
     Hour,
     /// The trunk's calls of this day are used up.
@@ -111,7 +113,7 @@ impl Barred {
     pub const fn passes(self) -> bool {
         match self {
             Self::Number | Self::Stranger => false,
-            Self::Night | Self::Hour | Self::Day => true,
+            Self::Night | Self::Closed | Self::Hour | Self::Day => true,
         }
     }
 }
@@ -122,6 +124,7 @@ impl fmt::Display for Barred {
             Self::Number => "barred number",
             Self::Stranger => "neither of a case nor listed",
             Self::Night => "night",
+            Self::Closed => "out of hours",
             Self::Hour => "this hour's calls are used up",
             Self::Day => "this day's calls are used up",
         })

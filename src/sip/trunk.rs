@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use rsipstack::transport::SipConnection;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,7 @@ use super::endpoint::Core;
 use super::failure::Failure;
 use super::login::Login;
 use super::outgoing::{self, Early, OutgoingCall};
-use crate::call::{DialPolicy, Standing};
+use crate::call::{Barred, DialPolicy, Standing};
 use crate::clock::{monotonic, wall};
 use crate::ids::PhoneNumber;
 use health::Health;
@@ -203,11 +204,23 @@ impl Trunks {
     /// Why nobody answered: [`Failure::Barred`] and [`Failure::NoRoom`] when nothing was sent, [`Failure::Trunk`] when no trunk
     /// carried it.
     pub async fn call(&self, call: TrunkCall<'_>) -> Result<TrunkAnswer, Failure> {
+        self.call_before(call, None).await
+    }
+
+    /// As [`Self::call`], but from `closes` on nothing is sent any more: by then the hours are over in which people may be rung.
+    ///
+    /// # Errors
+    /// As [`Self::call`]; [`Barred::Closed`] when it was too late.
+    pub async fn call_before(
+        &self,
+        call: TrunkCall<'_>,
+        closes: Option<DateTime<Utc>>,
+    ) -> Result<TrunkAnswer, Failure> {
         let mut outcome = Failure::NoRoom;
         let preferred = |trunk: &&Arc<Trunk>| call.prefer.is_some_and(|name| trunk.config.name == name);
         let (first, rest): (Vec<_>, Vec<_>) = self.trunks.iter().partition(preferred);
         for trunk in first.into_iter().chain(rest) {
-            let channel = match Channel::take(trunk, &self.policy, &call) {
+            let channel = match Channel::take(trunk, &self.policy, &call, closes) {
                 Ok(channel) => channel,
                 Err(Failure::NoRoom) => continue,
                 Err(barred) => {
@@ -292,8 +305,16 @@ impl Trunk {
 
 impl Channel {
     /// The last gate before an INVITE: nothing passes that the policy forbids.
-    fn take(trunk: &Arc<Trunk>, policy: &DialPolicy, call: &TrunkCall<'_>) -> Result<Self, Failure> {
+    fn take(
+        trunk: &Arc<Trunk>,
+        policy: &DialPolicy,
+        call: &TrunkCall<'_>,
+        closes: Option<DateTime<Utc>>,
+    ) -> Result<Self, Failure> {
         let now = wall();
+        if closes.is_some_and(|closes| now >= closes) {
+            return Err(Failure::Barred(Barred::Closed));
+        }
         let mut state = trunk.state();
         policy.check(call.number, call.standing, state.ledger.usage(now), now).map_err(Failure::Barred)?;
         if !state.health.is_up() || !state.load.take(monotonic()) {

@@ -24,6 +24,7 @@ mod interview;
 pub mod invented;
 mod model;
 pub mod listing;
+mod model;
 pub mod random;
 pub mod rates;
 mod results;
@@ -31,13 +32,15 @@ mod retry;
 pub mod sampling;
 pub mod simulation;
 mod windows;
+#[cfg(test)]
+mod year;
 
 pub use answer::{Answer, Mode, Value};
 pub use check::check;
+pub use delivered::is_delivered;
 pub use disposition::{Disposition, Group, InterviewEnd, Outcome};
 pub use interview::{Draw, Interview, Subject};
 pub use model::{ChoiceOption, Fact, Goto, Kind, LEVELS, Measure, Question, REMARK_MAX, Say, Survey, SurveyHash};
 pub use results::{Given, QuestionResult, Respondent, results};
 pub use retry::{ATTEMPTS_MAX, Attempt, Plan, first_attempt, plan};
 pub use windows::{DayPart, Windows};
-pub use delivered::is_delivered;

@@ -64,6 +64,16 @@ impl Windows {
         )
     }
 
+    /// When the present window ends; `None` when people may be rung at any time. Outside of windows: `now`.
+    pub fn closes(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        if self.hours.is_empty() {
+            return None;
+        }
+        let local = now.with_timezone(&china()).naive_local();
+        let present = self.spans(local.date()).find(|(from, until)| (*from..*until).contains(&local));
+        Some(present.map_or(now, |(_, until)| utc(until)))
+    }
+
     /// The starts of the parts of the days in which people may be rung, from `now` on.
     pub fn parts(&self, now: DateTime<Utc>) -> impl Iterator<Item = (NaiveDate, DayPart, DateTime<Utc>)> + '_ {
         let local = now.with_timezone(&china()).naive_local();
@@ -147,6 +157,17 @@ mod tests {
         check("2026-09-30T20:30", "2026-10-09T09:00");
         // A Saturday.
         check("2026-09-26T10:00", "2026-09-26T10:00");
+    }
+
+    #[test]
+    fn the_end_of_the_present_window() {
+        let check = |now: &str, ends: &str| assert_eq!(windows().closes(at(now)), Some(at(ends)), "{now}");
+        check("2026-09-28T09:00", "2026-09-28T12:00");
+        check("2026-09-28T11:59", "2026-09-28T12:00");
+        check("2026-09-28T12:00", "2026-09-28T12:00");
+        check("2026-09-28T15:00", "2026-09-28T20:30");
+        check("2026-10-01T10:00", "2026-10-01T10:00");
+        assert_eq!(Windows::always().closes(at("2026-09-28T09:00")), None);
     }
 
     #[test]
