@@ -19,6 +19,7 @@ use crate::config::Dialling;
 use crate::ids::CallId;
 use crate::sip::Trunks;
 use crate::store::dialling::{self, Claimed};
+use crate::store::usage::{self, TrunkUsage};
 use crate::store::{DatabaseState, Record, population};
 use crate::survey::{Survey, SurveyHash, Windows};
 
@@ -37,6 +38,8 @@ pub(super) struct Dialler {
     trunks: Arc<Trunks>,
     settings: Dialling,
     surveys: BTreeMap<SurveyHash, Arc<Survey>>,
+    /// What the trunks were given, as it was last written; `None` until an earlier run's counts are read.
+    counted: Option<Vec<TrunkUsage>>,
     /// Attempts of our own that are under way.
     live: Arc<Mutex<BTreeSet<CallId>>>,
     calls: TaskTracker,
@@ -45,7 +48,7 @@ pub(super) struct Dialler {
 impl Dialler {
     /// A dialler whose calls run in `calls`.
     pub(super) fn new(shared: Arc<Shared>, trunks: Arc<Trunks>, settings: Dialling, calls: TaskTracker) -> Self {
-        Self { shared, trunks, settings, surveys: BTreeMap::new(), live: Arc::default(), calls }
+        Self { shared, trunks, settings, surveys: BTreeMap::new(), counted: None, live: Arc::default(), calls }
     }
 
     /// Runs until `stop`. Rings nobody new once the gateway drains.
@@ -77,8 +80,12 @@ impl Dialler {
     /// Rings as many numbers as trunks carry now.
     async fn ring(&mut self) -> Result<(), sqlx::Error> {
         let draining = *self.shared.drain.borrow() != Drain::Running;
+        if *self.shared.store.state().borrow() != DatabaseState::Up {
+            return Ok(());
+        }
+        self.count(0).await?;
         let room = self.trunks.room();
-        if draining || room == 0 || *self.shared.store.state().borrow() != DatabaseState::Up {
+        if draining || room == 0 {
             return Ok(());
         }
         let (windows, now) = (Arc::new(self.windows()), wall());
@@ -86,7 +93,9 @@ impl Dialler {
             return Ok(());
         }
         let limit = i64::try_from(room).unwrap_or(dialling::CLAIM_MAX);
-        for claimed in dialling::claim_due(self.shared.store.pool(), limit, now, LEASE).await? {
+        let claims = dialling::claim_due(self.shared.store.pool(), limit, now, LEASE).await?;
+        self.count(claims.len()).await?;
+        for claimed in claims {
             let attempt = claimed.attempt;
             let Some(survey) = self.survey(&claimed) else { continue };
             let attempting = Attempting {
@@ -103,6 +112,40 @@ impl Dialler {
                 attempting.run().await;
                 lock(&live).remove(&attempt);
             });
+        }
+        Ok(())
+    }
+
+    /// Writes how many calls each trunk was given, those counted in that are under way and `more`, which may still get to any of
+    /// them. The first time it reads what an earlier run wrote.
+    async fn count(&mut self, more: usize) -> Result<(), sqlx::Error> {
+        let pool = self.shared.store.pool();
+        if self.counted.is_none() {
+            let earlier = usage::read(pool).await?;
+            let count = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
+            for TrunkUsage { trunk, at, in_hour, in_day } in &earlier {
+                self.trunks.restore_usage(trunk, *at, count(*in_hour), count(*in_day));
+            }
+            self.counted = Some(earlier);
+        }
+        let coming = i64::try_from(more + lock(&self.live).len()).unwrap_or(i64::MAX);
+        let at = wall();
+        let counts = self.trunks.usage().into_iter().map(|(trunk, used)| TrunkUsage {
+            trunk,
+            at,
+            in_hour: i64::from(used.hour.0).saturating_add(coming),
+            in_day: i64::from(used.day.0).saturating_add(coming),
+        });
+        let counts: Vec<TrunkUsage> = counts.collect();
+        let same =
+            |a: &TrunkUsage, b: &TrunkUsage| (a.in_hour, a.in_day) == (b.in_hour, b.in_day) && a.trunk == b.trunk;
+        let known = self
+            .counted
+            .as_ref()
+            .is_some_and(|old| old.len() == counts.len() && old.iter().zip(&counts).all(|(a, b)| same(a, b)));
+        if !known {
+            usage::write(pool, &counts).await?;
+            self.counted = Some(counts);
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ use super::endpoint::Core;
 use super::failure::Failure;
 use super::login::Login;
 use super::outgoing::{self, Early, OutgoingCall};
-use crate::call::{Barred, DialPolicy, Standing};
+use crate::call::{Barred, DialPolicy, Standing, Usage};
 use crate::clock::{monotonic, wall};
 use crate::ids::PhoneNumber;
 use health::Health;
@@ -246,6 +246,19 @@ impl Trunks {
             tracing::warn!(trunk = trunk.config.name, "a call could not be carried; trying the next trunk");
         }
         Err(outcome)
+    }
+
+    /// What each trunk was given in this hour and on this day.
+    pub fn usage(&self) -> Vec<(String, Usage)> {
+        let now = wall();
+        self.trunks.iter().map(|trunk| (trunk.config.name.clone(), trunk.state().ledger.usage(now))).collect()
+    }
+
+    /// Counts what a trunk was given before the gateway's start, up to `at`: caps hold whatever restarts.
+    pub fn restore_usage(&self, name: &str, at: DateTime<Utc>, in_hour: u32, in_day: u32) {
+        for trunk in self.trunks.iter().filter(|trunk| trunk.config.name == name) {
+            trunk.state().ledger.restore(at, in_hour, in_day);
+        }
     }
 
     /// Figures of each trunk.

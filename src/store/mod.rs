@@ -60,6 +60,7 @@ mod unsent;
 mod uploader;
 pub mod users;
 
+pub mod usage;
 pub use database::Database;
 pub use pool::DatabaseState;
 pub use records::Record;

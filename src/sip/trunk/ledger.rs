@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Timelike as _, Utc};
 use crate::call::Usage;
 use crate::clock::china;
 
-/// One trunk's count, from the gateway's start.
+/// One trunk's count.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ledger {
     per_hour: u32,
@@ -28,6 +28,19 @@ impl Ledger {
         Usage {
             hour: (if self.hour == Some(present) { self.in_hour } else { 0 }, self.per_hour),
             day: (if same_day { self.in_day } else { 0 }, self.per_day),
+        }
+    }
+
+    /// What an earlier run of the gateway used up to `at`; counts where it is more than is known.
+    pub(super) fn restore(&mut self, at: DateTime<Utc>, in_hour: u32, in_day: u32) {
+        let (present, then) = (self.hour, hour_of(at));
+        match present {
+            Some(hour) if hour == then => {
+                (self.in_hour, self.in_day) = (self.in_hour.max(in_hour), self.in_day.max(in_day));
+            }
+            Some((day, _)) if day == then.0 => self.in_day = self.in_day.max(in_day),
+            Some((day, _)) if day > then.0 => {}
+            Some(_) | None => (self.hour, self.in_hour, self.in_day) = (Some(then), in_hour, in_day),
         }
     }
 
@@ -66,5 +79,27 @@ mod tests {
         check(61, 1, 1);
         // The same hour of the next day.
         check(61 + 24 * 60, 1, 1);
+    }
+
+    #[test]
+    fn what_an_earlier_run_used_counts() {
+        let start = china().with_ymd_and_hms(2026, 9, 28, 22, 30, 0).single().expect("a moment").to_utc();
+        let later = |minutes| start + TimeDelta::minutes(minutes);
+        let check = |counted_at: Option<i64>, now: i64, hour: u32, day: u32| {
+            let mut ledger = Ledger::new(10, 100);
+            if let Some(at) = counted_at {
+                ledger.count(later(at));
+            }
+            ledger.restore(start, 7, 40);
+            let found = ledger.usage(later(now));
+            assert_eq!(found, Usage { hour: (hour, 10), day: (day, 100) }, "{counted_at:?}, at {now} min");
+        };
+        check(None, 1, 7, 40);
+        check(None, 31, 0, 40);
+        check(None, 95, 0, 0);
+        check(Some(1), 1, 7, 40);
+        // In the next hour it has begun to count anew.
+        check(Some(31), 31, 1, 40);
+        check(Some(95), 95, 1, 1);
     }
 }

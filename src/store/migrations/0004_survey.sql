@@ -36,3 +36,15 @@ COMMENT ON TABLE surveys IS 'Every approved version of a questionnaire, whole: o
 COMMENT ON COLUMN surveys.author IS 'User who submitted it, never the one who approved it; null: delivered with the program, or asked before versions were approved by a second person.';
 COMMENT ON COLUMN surveys.approved_by IS 'User who approved it; installation for what was delivered.';
 COMMENT ON COLUMN surveys.approved_at IS 'When.';
+
+CREATE TABLE trunk_usage (
+    trunk   text PRIMARY KEY,
+    at      timestamptz NOT NULL,
+    in_hour bigint NOT NULL CHECK (in_hour >= 0),
+    in_day  bigint NOT NULL CHECK (in_day >= 0)
+);
+COMMENT ON TABLE trunk_usage IS 'How many calls each trunk was given; never less than what was sent, so that caps hold over a restart.';
+COMMENT ON COLUMN trunk_usage.trunk IS 'Its name.';
+COMMENT ON COLUMN trunk_usage.at IS 'When it was counted: which hour and day the counts are of.';
+COMMENT ON COLUMN trunk_usage.in_hour IS 'Calls of that hour.';
+COMMENT ON COLUMN trunk_usage.in_day IS 'Calls of that day.';

@@ -15,6 +15,7 @@ mod measure;
 mod outage;
 mod replay;
 mod survey;
+mod usage;
 
 /// Longest wait for anything that happens by itself; reached only when it does not happen.
 const PATIENCE: Duration = Duration::from_secs(60);
