@@ -33,6 +33,9 @@ const GOODBYE: Duration = Duration::from_secs(15);
 /// Retry-After while no call can be taken, in seconds.
 const NOT_READY_RETRY_S: u32 = 30;
 
+/// Where the system names its name servers.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
 /// A gateway that takes calls.
 pub struct Gateway {
     shared: Arc<Shared>,
@@ -89,22 +92,22 @@ impl Gateway {
             drain: watch::Sender::new(Drain::Running),
             profiles: Profiles::default(),
             room: Room::default(),
+            person: OnceLock::new(),
         });
         shared.engine.keep_free(config.recordings.keep_free);
         for line in &config.lines {
-            person: OnceLock::new(),
             shared.profiles.of(line, &voice, &shared.store).context("no call can be taken")?;
         }
 
         let (endpoint, incoming) = sip::start(sip_config(&config)).await?;
         let trunks = Arc::new(endpoint.trunks(policy(&config), config.trunks.iter().map(trunk_config).collect()));
-        let endpoint = Arc::new(endpoint);
-        let stop = CancellationToken::new();
-        let (beside, calls) = (TaskTracker::new(), TaskTracker::new());
         if let Some(number) = config.dialling.person.clone() {
             let line = PersonLine { trunks: Arc::downgrade(&trunks), number, ring: config.dialling.person_ring };
             shared.person.get_or_init(|| line);
         }
+        let endpoint = Arc::new(endpoint);
+        let stop = CancellationToken::new();
+        let (beside, calls) = (TaskTracker::new(), TaskTracker::new());
         beside.spawn(crash::end_calls(shared.store.clone(), config.data_dir.clone(), started));
         // Without a recogniser recordings wait for a start that has one.
         if shared.speech.is_some() {
@@ -218,6 +221,8 @@ fn sip_config(config: &Config) -> SipConfig {
         max_calls_per_source: sip.max_calls_per_source,
         max_calls_per_second: sip.max_calls_per_second,
         session_expires: sip.session_expires,
+        // Without such a file hosts are taken by the addresses that the system finds.
+        name_servers: sip::name_servers(&std::fs::read_to_string(RESOLV_CONF).unwrap_or_default()),
         ..SipConfig::default()
     }
 }

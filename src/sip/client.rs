@@ -9,7 +9,7 @@ use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::SipConnection;
 
 use super::endpoint::Core;
-use super::state::{resolve, sip_addr};
+use super::state::sip_addr;
 use super::{SipError, tcp, tls};
 
 /// Where a request goes, before any name is resolved.
@@ -25,7 +25,7 @@ pub(super) struct Hop {
 /// Sends `request` and waits for its final response; the library retransmits, gives up after 64*T1 with a 408 of its
 /// own, and acknowledges a final response to an INVITE.
 pub(super) async fn request(core: &Arc<Core>, hop: Hop, request: Request) -> Result<Response, SipError> {
-    let peer = resolve(&hop.uri).await.unwrap_or(hop.fallback);
+    let peer = core.names.find(&hop.uri).await.unwrap_or(hop.fallback);
     let connection = live_connection(core, hop.connection, &hop.uri, peer).await?;
     let mut transaction = start(core, request, connection, peer).await?;
     while let Some(message) = transaction.receive().await {

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::address::NameAddr;
 use super::counters::Counters;
 use super::digest::{Authenticator, DigestCredentials};
+use super::dns::Names;
 use super::door::Door;
 use super::incoming::{self, IncomingCall};
 use super::rate::CallRate;
@@ -73,6 +74,8 @@ pub struct SipConfig {
     pub session_expires: Duration,
     /// The shortest session timer that we agree to; RFC 4028 §4 recommends no less than the default.
     pub min_session_expires: Duration,
+    /// Name servers that are asked for the servers of a domain (RFC 3263); none: hosts are taken by their own addresses.
+    pub name_servers: Vec<SocketAddr>,
     /// The User-Agent header field.
     pub user_agent: String,
 }
@@ -93,6 +96,7 @@ impl Default for SipConfig {
             max_calls_per_second: 100,
             session_expires: Duration::from_secs(1800),
             min_session_expires: MIN_SE,
+            name_servers: Vec::new(),
             user_agent: concat!("minxin/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -132,6 +136,7 @@ pub(super) struct Core {
     pub(super) srtp_without_tls: bool,
     pub(super) session_limits: Limits,
     pub(super) user_agent: String,
+    pub(super) names: Names,
     incoming: mpsc::Sender<IncomingCall>,
     /// Ends calls.
     pub(super) closing: CancellationToken,
@@ -195,6 +200,7 @@ pub async fn start(config: SipConfig) -> Result<(Endpoint, mpsc::Receiver<Incomi
             min: config.min_session_expires,
         },
         user_agent: config.user_agent,
+        names: Names::new(config.name_servers),
         incoming,
         closing: cancel.child_token(),
         cancel: cancel.clone(),

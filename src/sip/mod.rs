@@ -13,6 +13,7 @@ mod client;
 mod counters;
 mod dialog;
 mod digest;
+mod dns;
 mod door;
 mod endpoint;
 mod failure;
@@ -44,6 +45,7 @@ use std::net::SocketAddr;
 
 pub use dialog::{Dialog, DialogEvent, EndReason};
 pub use digest::DigestCredentials;
+pub use dns::name_servers;
 pub use endpoint::{Endpoint, SipConfig, SipStats, start};
 pub use failure::Failure;
 pub use incoming::{IncomingCall, Reject};

@@ -6,6 +6,7 @@ mod ledger;
 mod load;
 mod registration;
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -219,7 +220,8 @@ impl Trunks {
         let mut outcome = Failure::NoRoom;
         let preferred = |trunk: &&Arc<Trunk>| call.prefer.is_some_and(|name| trunk.config.name == name);
         let (first, rest): (Vec<_>, Vec<_>) = self.trunks.iter().partition(preferred);
-        for trunk in first.into_iter().chain(rest) {
+        let mut ways: VecDeque<&Arc<Trunk>> = first.into_iter().chain(rest).collect();
+        while let Some(trunk) = ways.pop_front() {
             let channel = match Channel::take(trunk, &self.policy, &call, closes) {
                 Ok(channel) => channel,
                 Err(Failure::NoRoom) => continue,
@@ -242,6 +244,11 @@ impl Trunks {
                 return Err(outcome);
             }
             trunk.failed.fetch_add(1, Ordering::Relaxed);
+            if trunk.another_server(&self.core) {
+                // It goes the same way once more: a domain has only so many servers.
+                ways.push_front(trunk);
+                continue;
+            }
             trunk.state().health.failed(monotonic());
             tracing::warn!(trunk = trunk.config.name, "a call could not be carried; trying the next trunk");
         }
@@ -297,6 +304,15 @@ impl Trunk {
     /// trunk knows, and it says so.
     fn usable(&self) -> bool {
         self.state().health.is_up()
+    }
+
+    /// The server of its domain that is in use has failed; whether there is another (RFC 3263 §4.3).
+    fn another_server(&self, core: &Core) -> bool {
+        let another = core.names.failed(&self.config.uri(None));
+        if another {
+            self.state().flow = None;
+        }
+        another
     }
 
     fn outgoing(&self, call: &TrunkCall<'_>) -> OutgoingCall {

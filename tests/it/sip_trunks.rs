@@ -6,7 +6,8 @@ use std::time::Duration;
 use minxin::call::{Barred, DialPolicy, Standing};
 use minxin::ids::PhoneNumber;
 use minxin::sip::{
-    Channel, Endpoint, Failure, Login, TrunkAnswer, TrunkCall, TrunkConfig, TrunkStats, TrunkTransport, Trunks,
+    Channel, Endpoint, Failure, Login, SipConfig, TrunkAnswer, TrunkCall, TrunkConfig, TrunkStats, TrunkTransport,
+    Trunks,
 };
 
 use crate::support::sip::{Line, OFFER, PATIENCE, Received, SILENCE, answer_as, config, gateway, local_rtp};
@@ -227,4 +228,56 @@ async fn nothing_out_of_policy_is_sent() {
     assert_eq!(busy.err(), Some(Failure::Busy));
     assert_eq!(ring(&trunks, None).await.err(), Some(Failure::Barred(Barred::Hour)));
     assert_eq!(trunks.stats()[0].tried, 1);
+}
+
+/// A trunk named by its domain alone is found by SRV, and its second server carries the call that the first cannot (RFC 3263).
+#[tokio::test]
+async fn the_servers_of_a_domain_are_tried_in_order() {
+    let names = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let name_server = names.local_addr().expect("an address");
+    let (endpoint, _calls) = gateway(SipConfig { name_servers: vec![name_server], ..config() }).await;
+    let (mut first, mut second) = (Far::new(&endpoint).await, Far::new(&endpoint).await);
+    let ports = [first.0.addr().port(), second.0.addr().port()];
+    let answering = tokio::spawn(async move {
+        let mut buffer = [0; 512];
+        loop {
+            let (length, from) = names.recv_from(&mut buffer).await.expect("a question");
+            names.send_to(&named(&buffer[..length], ports), from).await.expect("sent");
+        }
+    });
+    let trunks =
+        endpoint.trunks(at_any_time(), vec![TrunkConfig { address: "trunk.example".into(), ..first.config("a") }]);
+    let (answer, ()) = tokio::join!(ring(&trunks, None), async {
+        let invite = first.request("INVITE").await;
+        assert!(invite.0.starts_with("INVITE sip:13900000001@trunk.example SIP/2.0\r\n"), "{invite:?}");
+        first.answer(&invite, 503, "", None).await;
+        let invite = second.request("INVITE").await;
+        second.answer(&invite, 200, "", Some(OFFER)).await;
+    });
+    assert_eq!(answer.expect("the second carries it").trunk, "a");
+    assert!(trunks.stats()[0].up, "the trunk as a whole is up");
+    answering.abort();
+}
+
+/// A name server's answer: two servers of different priority, both on this machine.
+fn named(question: &[u8], ports: [u16; 2]) -> Vec<u8> {
+    let name_end = 12 + question[12..].iter().position(|b| *b == 0).expect("an end") + 1;
+    let kind = question[name_end + 1];
+    let records: Vec<Vec<u8>> = match (kind, question[13]) {
+        (33, _) => [(10, ports[0]), (20, ports[1])]
+            .map(|(priority, port)| {
+                [&[0, priority, 0, 0], &port.to_be_bytes()[..], b"\x04here\x07example\x00"].concat()
+            })
+            .into(),
+        (1, b'h') => vec![vec![127, 0, 0, 1]],
+        _ => Vec::new(),
+    };
+    let mut out = question[..name_end + 4].to_vec();
+    out[2..4].copy_from_slice(&[0x81, 0x80]);
+    (out[7], out[11]) = (records.len() as u8, 0);
+    for record in records {
+        out.extend([0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 60, 0, record.len() as u8]);
+        out.extend(record);
+    }
+    out
 }

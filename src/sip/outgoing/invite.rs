@@ -13,7 +13,7 @@ use crate::sip::client::{self, Hop};
 use crate::sip::door::Expected;
 use crate::sip::endpoint::Core;
 use crate::sip::front::{ACCEPT, ALLOW, SUPPORTED};
-use crate::sip::state::{DialogState, Ends, address_towards, contact, finish, is_sips, resolve, via};
+use crate::sip::state::{DialogState, Ends, address_towards, contact, finish, is_sips, via};
 use crate::sip::{SipError, wire};
 
 /// One call's identity, fixed for all attempts.
@@ -38,7 +38,7 @@ impl Caller {
         transport: Transport,
         flow: Option<SipConnection>,
     ) -> Result<Self, SipError> {
-        let peer = resolve(&call.to).await.ok_or_else(|| SipError::Uri { uri: call.to.clone() })?;
+        let peer = core.names.find(&call.to).await.ok_or_else(|| SipError::Uri { uri: call.to.clone() })?;
         let expected = Expected::new(Arc::clone(&core.door), peer.ip());
         let connection = client::reach(core, transport, &call.to, peer, flow).await?;
         let contact = contact_of(core, &connection, peer);

@@ -43,6 +43,11 @@ impl Health {
         self.next = now + if self.is_up() { WATCH } else { WATCH_DOWN };
     }
 
+    /// Another of its servers is to be asked, at once.
+    pub(super) fn ask_again(&mut self, now: Instant) {
+        self.next = now;
+    }
+
     /// It carried a call to its answer, or to the called telephone's refusal.
     pub(super) fn carried(&mut self) {
         self.faults = 0;

@@ -18,7 +18,7 @@ use crate::sip::door::Expected;
 use crate::sip::endpoint::Core;
 use crate::sip::front::{ALLOW, SUPPORTED};
 use crate::sip::login::is_stale;
-use crate::sip::state::{address_towards, contact, finish, resolve, transport, via};
+use crate::sip::state::{address_towards, contact, finish, transport, via};
 use crate::sip::text::list;
 use crate::sip::wire;
 
@@ -98,6 +98,11 @@ async fn ask_once(core: &Arc<Core>, trunk: &Trunk, series: &mut Series) {
         Ok(Ok(response)) => Some(response.status_code.code()),
         Ok(Err(_)) | Err(_) => None,
     };
+    let silent = status.is_none_or(|status| matches!(status, 408 | 503));
+    if silent && trunk.another_server(core) {
+        // Another server of the trunk's domain is asked first; it may carry on (RFC 3263 §4.3).
+        return trunk.state().health.ask_again(monotonic());
+    }
     let mut state = trunk.state();
     let before = state.health.is_up();
     state.health.asked(status, monotonic());
@@ -167,7 +172,7 @@ async fn reach(core: &Arc<Core>, trunk: &Trunk) -> Result<Way, SipError> {
     let uri = trunk.config.uri(None);
     let unusable = || SipError::Uri { uri: uri.clone() };
     let transport = Uri::parse(&uri).ok().and_then(|uri| transport(&uri)).ok_or_else(unusable)?;
-    let peer = resolve(&uri).await.ok_or_else(unusable)?;
+    let peer = core.names.find(&uri).await.ok_or_else(unusable)?;
     let expected = Expected::new(Arc::clone(&core.door), peer.ip());
     let flow = trunk.state().flow.clone();
     let connection = client::reach(core, transport, &uri, peer, flow).await?;
