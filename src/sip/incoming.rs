@@ -244,6 +244,7 @@ impl Early {
                         timer: Some(timer),
                         allows_update: wire::allows_update(self.invite.as_ref()),
                         stream,
+                        credentials: None,
                     };
                     let (leg, dialog) = Leg::new(setup, self.state, self.mailbox);
                     // The caller may have gone away; then the dropped handle makes the task hang up.

@@ -1,6 +1,7 @@
 //! The task of one established call: everything that happens within its dialog, in order.
 
 mod asking;
+mod proving;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,11 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::SipError;
 use super::address::NameAddr;
 use super::body::info_digit;
-use super::client;
 use super::dialog::{COMMANDS, Command, Dialog, DialogEvent, EVENTS, EndReason};
 use super::endpoint::Core;
 use super::front::{ALLOW, SUPPORTED};
 use super::invite_server::{InviteEvent, InviteServer};
+use super::login::Login;
 use super::reply::Reply;
 use super::sdp::Negotiation;
 use super::session_timer::SessionTimer;
@@ -24,6 +25,7 @@ use super::state::DialogState;
 use super::wire::{self, Fields};
 use crate::call::stream::{Direction, Stream};
 use crate::clock::monotonic;
+use proving::Query;
 
 /// Most answers to our own requests that can wait for the task.
 const OUTCOMES: usize = 8;
@@ -40,6 +42,8 @@ pub(super) struct Setup {
     /// Whether the peer takes UPDATE, the lighter refresh.
     pub(super) allows_update: bool,
     pub(super) stream: Option<Stream>,
+    /// For a peer that challenges requests within the call: only one whom we called.
+    pub(super) credentials: Option<Arc<Login>>,
 }
 
 /// The task's state.
@@ -49,6 +53,7 @@ pub(super) struct Leg {
     negotiation: Negotiation,
     timer: Option<SessionTimer>,
     allows_update: bool,
+    credentials: Option<Arc<Login>>,
     mailbox: mpsc::Receiver<Box<Transaction>>,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<DialogEvent>,
@@ -109,6 +114,7 @@ impl Leg {
             negotiation: setup.negotiation,
             timer: setup.timer,
             allows_update: setup.allows_update,
+            credentials: setup.credentials,
             mailbox,
             commands,
             events,
@@ -164,7 +170,7 @@ impl Leg {
 
     /// Ends the call: tells its owner, sends BYE if that is ours to do, and serves what still comes.
     async fn finish(self, reason: EndReason, bye: Option<Option<&'static str>>) {
-        let Self { core, mut state, mut mailbox, events, end, hanging_up, commands, early, .. } = self;
+        let Self { core, state, mut mailbox, events, end, hanging_up, commands, early, credentials, .. } = self;
         let _ = end.set(reason);
         drop(events);
         drop(commands);
@@ -174,12 +180,9 @@ impl Leg {
             drop(transaction.reply(wire::status_code(481)).await);
         }
         if let Some(text) = bye {
-            let fields: Vec<(&str, String)> =
-                text.map(|text| ("Reason", format!("SIP;cause=200;text=\"{text}\""))).into_iter().collect();
-            let hop = state.hop();
-            let request = state.request("BYE", &fields, None);
-            let core = Arc::clone(&core);
-            let mut sent = Box::pin(async move { client::request(&core, hop, request?).await });
+            let reason = text.map(|text| ("Reason", format!("SIP;cause=200;text=\"{text}\"")));
+            let query = Query { method: "BYE", fields: reason.into_iter().collect(), body: None };
+            let mut sent = Box::pin(query.send(Arc::clone(&core), state.clone(), credentials));
             if let Some(done) = hanging_up.and_then(|hang_up| hang_up.done) {
                 let _ = done.send(());
             }

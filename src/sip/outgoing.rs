@@ -130,6 +130,7 @@ async fn place(
                 timer: SessionTimer::granted(wire::timer_offer(&response), core.session_limits, monotonic()),
                 allows_update: wire::allows_update(&response),
                 stream: Some(stream),
+                credentials: call.credentials.clone(),
             };
             let (leg, dialog) = Leg::new(setup, state, mailbox);
             Ok((leg, dialog, caller))
@@ -188,7 +189,7 @@ async fn establish(
     negotiation: &mut Negotiation,
 ) -> Result<(DialogState, Stream), SipError> {
     let Answered { invite, response, early_answer } = answered;
-    let mut state = DialogState::client(invite, response, caller.ends(core))?;
+    let state = DialogState::client(invite, response, caller.ends(core))?;
     state.count_from(caller.last_cseq());
     // The answer to our offer may have come in a reliable 183 already; then the 200 need not repeat it (RFC 6337 §2).
     let answer = early_answer.as_deref().filter(|_| response.body.is_empty()).unwrap_or(&response.body);

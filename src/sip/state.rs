@@ -1,6 +1,8 @@
 //! The state of one dialog (RFC 3261 §12): who the two ends are, what the next request is, and where it goes.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rsipstack::sip::{HostWithPort, Request, Response, Transport};
@@ -15,7 +17,8 @@ use super::wire::{all, cseq, field};
 /// How long a host name of a peer may take to resolve.
 const RESOLVE_TIME: Duration = Duration::from_secs(2);
 
-/// One end's view of a dialog.
+/// One end's view of a dialog. A copy counts on together with its original.
+#[derive(Clone)]
 pub(super) struct DialogState {
     pub(super) call_id: String,
     /// Our From or To, with the tag.
@@ -24,7 +27,7 @@ pub(super) struct DialogState {
     remote: String,
     pub(super) local_tag: String,
     pub(super) remote_tag: String,
-    local_cseq: u32,
+    local_cseq: Arc<AtomicU32>,
     remote_cseq: Option<u32>,
     route_set: Vec<String>,
     target: String,
@@ -61,7 +64,7 @@ impl DialogState {
             remote: from.to_owned(),
             local_tag: local_tag.to_owned(),
             remote_tag: from_addr.tag().unwrap_or_default().to_owned(),
-            local_cseq: rand::random::<u32>() >> 16,
+            local_cseq: Arc::new(AtomicU32::new(rand::random::<u32>() >> 16)),
             remote_cseq: cseq(invite),
             route_set,
             target,
@@ -85,7 +88,7 @@ impl DialogState {
             remote: to.to_owned(),
             local_tag: tag(from).ok_or(SipError::Malformed("From"))?,
             remote_tag: tag(to).unwrap_or_default(),
-            local_cseq: cseq(invite).unwrap_or(1),
+            local_cseq: Arc::new(AtomicU32::new(cseq(invite).unwrap_or(1))),
             remote_cseq: None,
             route_set,
             target: contact_uri(field(response, "Contact")).ok_or(SipError::Malformed("Contact"))?,
@@ -121,22 +124,21 @@ impl DialogState {
 
     /// The next request within the dialog.
     pub(super) fn request(
-        &mut self,
+        &self,
         method: &str,
         fields: &[(&str, String)],
         body: Option<(&str, &str)>,
     ) -> Result<Request, SipError> {
-        self.local_cseq += 1;
+        let cseq = self.local_cseq.fetch_add(1, Ordering::Relaxed) + 1;
         let mut text = format!("{method} {} SIP/2.0\r\nVia: {}\r\n", self.target, via(self.contact, &self.connection));
         for route in &self.route_set {
             text.push_str(&format!("Route: {route}\r\n"));
         }
         text.push_str(&format!(
-            "From: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {} {method}\r\nContact: {}\r\nMax-Forwards: 70\r\nUser-Agent: {}\r\n",
+            "From: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\nContact: {}\r\nMax-Forwards: 70\r\nUser-Agent: {}\r\n",
             self.local,
             self.remote,
             self.call_id,
-            self.local_cseq,
             self.contact(),
             self.user_agent,
         ));
@@ -144,8 +146,13 @@ impl DialogState {
     }
 
     /// Goes on counting from `cseq`: requests within an early dialog count as well (RFC 3261 §12.2.1.1).
-    pub(super) fn count_from(&mut self, cseq: u32) {
-        self.local_cseq = self.local_cseq.max(cseq);
+    pub(super) fn count_from(&self, cseq: u32) {
+        self.local_cseq.fetch_max(cseq, Ordering::Relaxed);
+    }
+
+    /// The Request-URI of our requests: the peer's Contact.
+    pub(super) fn target(&self) -> &str {
+        &self.target
     }
 
     /// Where the next request goes.

@@ -230,6 +230,55 @@ async fn nothing_out_of_policy_is_sent() {
     assert_eq!(trunks.stats()[0].tried, 1);
 }
 
+/// A trunk that challenges requests within the call gets its credentials; one that the Contact leads away from gets none.
+#[tokio::test]
+async fn a_challenge_within_the_call_is_answered_to_the_trunk_alone() {
+    let (endpoint, _calls) = gateway(config()).await;
+    let mut far = Far::new(&endpoint).await;
+    let login = Some(("office".into(), Arc::new(Login::new(Some("t".into()), "office", "secret"))));
+    let trunks = endpoint.trunks(at_any_time(), vec![TrunkConfig { login, ..far.config("a") }]);
+    let challenge = |realm: &str, nonce: &str| {
+        format!("Proxy-Authenticate: Digest realm=\"{realm}\", nonce=\"{nonce}\", qop=\"auth\", algorithm=SHA-256\r\n")
+    };
+    let proof = |request: &Received| request.header("Proxy-Authorization").map(str::to_owned);
+    let answered = async |far: &mut Far| {
+        let (answer, ()) = tokio::join!(ring(&trunks, None), async {
+            let invite = far.request("INVITE").await;
+            far.answer(&invite, 200, "", Some(OFFER)).await;
+        });
+        answer.expect("a call").dialog
+    };
+
+    let mut dialog = answered(&mut far).await;
+    let (held, ()) = tokio::join!(dialog.hold(), async {
+        let first = far.request("INVITE").await;
+        assert_eq!(proof(&first), None);
+        far.answer(&first, 407, &challenge("t", "n"), None).await;
+        let proven = far.request("INVITE").await;
+        assert!(proof(&proven).is_some_and(|p| p.contains("username=\"office\"") && p.contains("nc=00000001")));
+        let body = |request: &Received| request.0.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+        assert_eq!(body(&proven), body(&first), "the same offer");
+        far.answer(&proven, 200, "", Some(OFFER)).await;
+    });
+    held.expect("a hold");
+    let (_, ()) = tokio::join!(dialog.hang_up(None), async {
+        let first = far.request("BYE").await;
+        far.answer(&first, 407, &challenge("t", "n"), None).await;
+        let proven = far.request("BYE").await;
+        assert!(proof(&proven).is_some_and(|p| p.contains("nc=00000002")), "{proven:?}");
+        // Wrong credentials are not tried again.
+        far.answer(&proven, 407, &challenge("t", "m"), None).await;
+    });
+
+    let mut dialog = answered(&mut far).await;
+    let (_, ()) = tokio::join!(dialog.hang_up(None), async {
+        let first = far.request("BYE").await;
+        far.answer(&first, 407, &challenge("elsewhere", "n"), None).await;
+    });
+    let more = far.0.receive_within(SILENCE).await;
+    assert!(more.as_ref().is_none_or(|message| message.method() != Some("BYE")), "a foreign realm: {more:?}");
+}
+
 /// A trunk named by its domain alone is found by SRV, and its second server carries the call that the first cannot (RFC 3263).
 #[tokio::test]
 async fn the_servers_of_a_domain_are_tried_in_order() {

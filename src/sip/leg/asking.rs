@@ -6,9 +6,9 @@ use std::time::Instant;
 use rsipstack::sip::{Response, StatusCodeKind};
 use tokio::sync::oneshot;
 
+use super::proving::Query;
 use super::{Asked, HangUp, Leg, Next};
 use crate::clock::monotonic;
-use crate::sip::client;
 use crate::sip::dialog::{Command, DialogEvent, EndReason};
 use crate::sip::front::{ALLOW, SUPPORTED};
 use crate::sip::session_timer::{Due, SessionTimer};
@@ -82,18 +82,22 @@ impl Leg {
     }
 
     /// Sends a request within the dialog; its answer comes back as an outcome.
-    pub(super) fn ask(&mut self, method: &str, fields: &[(&str, String)], body: Option<(&str, &str)>, asked: Asked) {
+    pub(super) fn ask(
+        &mut self,
+        method: &'static str,
+        fields: &[(&'static str, String)],
+        body: Option<(&'static str, &str)>,
+        asked: Asked,
+    ) {
         if method != "INFO" {
             self.asking = true;
         }
-        let hop = self.state.hop();
-        let request = self.state.request(method, fields, body);
-        let (core, outcomes) = (Arc::clone(&self.core), self.outcome_sender.clone());
+        let body = body.map(|(content_type, body)| (content_type, body.to_owned()));
+        let query = Query { method, fields: fields.to_vec(), body };
+        let sent = query.send(Arc::clone(&self.core), self.state.clone(), self.credentials.clone());
+        let outcomes = self.outcome_sender.clone();
         tokio::spawn(async move {
-            let result = match request {
-                Ok(request) => client::request(&core, hop, request).await,
-                Err(error) => Err(error),
-            };
+            let result = sent.await;
             // The call may be over.
             drop(outcomes.send((asked, result)).await);
         });

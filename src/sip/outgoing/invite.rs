@@ -123,7 +123,7 @@ impl Caller {
 
     /// Sends BYE within the dialog that `response` to `invite` made.
     pub(super) async fn hang_up(&self, core: &Arc<Core>, invite: &Request, response: &Response) {
-        let bye = DialogState::client(invite, response, self.ends(core)).and_then(|mut state| {
+        let bye = DialogState::client(invite, response, self.ends(core)).and_then(|state| {
             state.count_from(self.last_cseq());
             Ok((state.hop(), state.request("BYE", &[], None)?))
         });

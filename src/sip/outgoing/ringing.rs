@@ -123,7 +123,7 @@ impl Ringing {
     /// Sends PRACK (RFC 3262 §4), within the early dialog.
     fn confirm(&self, response: &Response, rseq: u32) {
         let invite_cseq = wire::cseq(&*self.invite).unwrap_or(1);
-        let prack = DialogState::client(&self.invite, response, self.caller.ends(&self.core)).and_then(|mut state| {
+        let prack = DialogState::client(&self.invite, response, self.caller.ends(&self.core)).and_then(|state| {
             state.count_from(self.caller.next_cseq() - 1);
             let fields = [("RAck", format!("{rseq} {invite_cseq} INVITE"))];
             Ok((state.hop(), state.request("PRACK", &fields, None)?))
