@@ -16,10 +16,7 @@ use crate::sip::{Early, Failure, TrunkAnswer, TrunkCall, Trunks};
 use crate::store::Record;
 use crate::store::dialling::{self, Claimed};
 use crate::store::records::CallStarted;
-use crate::survey::{Interview, Outcome, Survey, Windows};
-
-/// The line under which survey calls are listed.
-pub(super) const LINE: &str = "回访";
+use crate::survey::{Interview, LINE, Outcome, Survey, Windows};
 
 /// News before an answer that can wait; what has no room is lost.
 const EARLY: usize = 8;

@@ -19,6 +19,8 @@ pub struct CallFilter {
     pub suffix: Option<String>,
     /// Only calls older than this one.
     pub before: Option<Uuid>,
+    /// Leave out the calls that rated units may not see yet ([`batches`](super::batches)).
+    pub for_rated: bool,
 }
 
 /// One row of a list of calls.
@@ -157,8 +159,9 @@ pub async fn calls(pool: &PgPool, filter: &CallFilter, limit: i64) -> Result<Vec
            AND ($4::smallint IS NULL OR k.window_code = $4)
            AND ($5::text IS NULL OR right(c.caller, length($5)) = $5)
            AND ($6::timestamptz IS NULL OR (c.started_at, c.id) < ($6, $7::uuid))
+           AND NOT ($8 AND EXISTS (SELECT FROM withheld_calls w WHERE w.call_id = c.id))
          ORDER BY c.started_at DESC, c.id DESC
-         LIMIT $8",
+         LIMIT $9",
     )
     .bind(&filter.line)
     .bind(filter.from)
@@ -167,6 +170,7 @@ pub async fn calls(pool: &PgPool, filter: &CallFilter, limit: i64) -> Result<Vec
     .bind(&filter.suffix)
     .bind(anchor.map(|a| a.0))
     .bind(anchor.map(|a| a.1))
+    .bind(filter.for_rated)
     .bind(limit)
     .fetch_all(pool)
     .await

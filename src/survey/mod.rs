@@ -36,6 +36,9 @@ mod windows;
 mod year;
 
 pub use answer::{Answer, Mode, Value};
+/// The line under which survey calls are listed.
+pub const LINE: &str = "回访";
+
 pub use check::check;
 pub use delivered::is_delivered;
 pub use disposition::{Disposition, Group, InterviewEnd, Outcome};

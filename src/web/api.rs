@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::access::{Right, Visitor};
 use super::error::WebError;
-use super::{WebState, call as call_page, case as case_page, form, mask, trail, way};
+use super::{WebState, batches, call as call_page, case as case_page, form, mask, trail, way};
 use crate::ids::CaseNumber;
 use crate::store::read_calls::{self, CallFilter};
 use crate::store::read_cases::{self, CaseFilter};
@@ -260,7 +260,8 @@ pub(super) async fn calls(
     Query(asked): Query<CallsAsked>,
 ) -> Result<Json<Items<Call>>, WebError> {
     let limit = limit(asked.limit)?;
-    let filter = CallFilter { line: asked.line, before: asked.before, ..CallFilter::default() };
+    let for_rated = !batches::sees_surveys(&visitor);
+    let filter = CallFilter { line: asked.line, before: asked.before, for_rated, ..CallFilter::default() };
     let numbers = Numbers::asked(&state, &visitor, asked.reveal.as_deref(), "calls").await?;
     let rows = read_calls::calls(&state.pool, &filter, limit).await?;
     let items = rows

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::access::Right;
+use super::access::{Right, Visitor};
 use super::error::WebError;
 use super::live::LiveCall;
 use super::page::{Page, render};
 use super::text::{Lang, Text};
-use super::{WebState, form, mask, show};
+use super::{WebState, batches, form, mask, show};
 use crate::clock;
 use crate::store::read_calls::{self, CallFilter, CallRow};
 use crate::store::read_office::{self, WindowRow};
@@ -91,10 +91,12 @@ struct LiveRow {
 /// `GET /calls`.
 pub(super) async fn list(
     State(state): State<WebState>,
+    Extension(visitor): Extension<Visitor>,
     Query(asked): Query<Asked>,
     page: Page,
 ) -> Result<Response, WebError> {
     let t = page.lang.text();
+    let sees_surveys = batches::sees_surveys(&visitor);
     let text = |field: &Option<String>| form::text(field.as_deref()).unwrap_or_default().to_owned();
     let (line, date, window, number) = (text(&asked.line), text(&asked.date), text(&asked.window), text(&asked.number));
     let day = form::day("date", Some(&date))?;
@@ -105,6 +107,7 @@ pub(super) async fn list(
         window: form::number("window", Some(&window))?,
         suffix: form::suffix(Some(&number))?,
         before: form::number("before", asked.before.as_deref())?,
+        for_rated: !sees_surveys,
     };
     let first = filter.before.is_none();
     let mut calls = read_calls::calls(&state.pool, &filter, PAGE_ROWS + 1).await?;
@@ -116,7 +119,8 @@ pub(super) async fn list(
             [("line", &*line), ("date", &*date), ("window", &*window), ("number", &*number), ("before", &*before)];
         format!("/calls{}", form::query(fields))
     });
-    let live = if first { state.live.calls() } else { Vec::new() };
+    let mut live = if first { state.live.calls() } else { Vec::new() };
+    live.retain(|call| batches::is_shown(call, sees_surveys));
     let windows = read_office::windows(&state.pool).await?;
     let now = clock::wall();
     let rows = calls

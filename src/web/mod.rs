@@ -10,6 +10,7 @@ pub mod access;
 mod api;
 mod assets;
 mod audit;
+mod batches;
 mod call;
 mod calls;
 mod campaigns;

@@ -13,6 +13,8 @@ use super::access::Right::{
 use super::{
     WebState, access, api, assets, audit, call, calls, campaigns, case, case_api, case_forms, cases, login, openapi,
     probes, recording, stream, users, versions,
+    WebState, access, api, assets, audit, batches, call, calls, campaigns, case, cases, login, openapi, probes,
+    recording, stream, users, versions,
 };
 
 /// One route.
@@ -88,7 +90,12 @@ pub(super) fn router(state: &WebState) -> Router<WebState> {
     table().into_iter().fold(Router::new(), |router, route| {
         let reads = route.method == Method::GET;
         let guard = from_fn_with_state((state.clone(), route.access, reads), access::guard);
-        router.route(route.path, route.handler.layer(guard))
+        let handler = if route.path.contains("/calls/{id}") {
+            route.handler.layer(from_fn_with_state(state.clone(), batches::withhold))
+        } else {
+            route.handler
+        };
+        router.route(route.path, handler.layer(guard))
     })
 }
 

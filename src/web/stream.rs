@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event as Sent, KeepAlive, Sse};
 use axum_extra::extract::CookieJar;
@@ -15,10 +15,10 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::WebState;
-use super::access::{Right, session_cookie};
+use super::access::{Right, Visitor, session_cookie};
 use super::error::WebError;
 use super::live::{Board, Event, Level, LiveCall, Resume};
+use super::{WebState, batches};
 use crate::clock;
 use crate::ids::CallId;
 use crate::store::read_office;
@@ -40,16 +40,18 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(super) async fn events(
     State(state): State<WebState>,
     cookies: CookieJar,
+    Extension(visitor): Extension<Visitor>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Sent, Infallible>>>, WebError> {
     let place = Arc::clone(&state.followers).try_acquire_owned();
     let place = place.map_err(|_| WebError::TooMany { what: "followers" })?;
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let sees_surveys = batches::sees_surveys(&visitor);
     let (sender, receiver) = mpsc::channel(WAITING_LIMIT);
     tokio::spawn(async move {
         tokio::select! {
             // An error means that the browser went away.
-            _ = follow(&state.live, last.as_deref(), &sender) => {}
+            _ = follow(&state.live, last.as_deref(), sees_surveys, &sender) => {}
             () = logged_out(&state, &cookies) => {}
         }
         drop(place);
@@ -81,15 +83,18 @@ pub(super) fn places() -> Arc<Semaphore> {
 type Sender = mpsc::Sender<Result<Sent, Infallible>>;
 type Gone = mpsc::error::SendError<Result<Sent, Infallible>>;
 
-async fn follow(board: &Board, last_event_id: Option<&str>, sender: &Sender) -> Result<(), Gone> {
+async fn follow(board: &Board, last_event_id: Option<&str>, sees_surveys: bool, sender: &Sender) -> Result<(), Gone> {
+    let shown = |calls: Vec<LiveCall>| -> Vec<LiveCall> {
+        calls.into_iter().filter(|call| batches::is_shown(call, sees_surveys)).collect()
+    };
     let (resume, mut news) = board.follow(last_event_id);
     match resume {
         Resume::Missed(events) => {
-            for event in events {
-                sender.send(Ok(one(board, &event))).await?;
+            for event in events.iter().filter(|event| batches::is_told(&event.news, sees_surveys)) {
+                sender.send(Ok(one(board, event))).await?;
             }
         }
-        Resume::Whole(calls, seq) => sender.send(Ok(whole(board, &calls, seq))).await?,
+        Resume::Whole(calls, seq) => sender.send(Ok(whole(board, &shown(calls), seq))).await?,
     }
     let mut ticks = interval(LEVELS_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -99,12 +104,13 @@ async fn follow(board: &Board, last_event_id: Option<&str>, sender: &Sender) -> 
     loop {
         tokio::select! {
             event = news.recv() => match event {
+                Ok(event) if !batches::is_told(&event.news, sees_surveys) => {}
                 Ok(event) => sender.send(Ok(one(board, &event))).await?,
                 Err(RecvError::Lagged(_)) => {
                     let (resume, fresh) = board.follow(None);
                     news = fresh;
                     if let Resume::Whole(calls, seq) = resume {
-                        sender.send(Ok(whole(board, &calls, seq))).await?;
+                        sender.send(Ok(whole(board, &shown(calls), seq))).await?;
                     }
                 }
                 Err(RecvError::Closed) => return Ok(()),

@@ -48,3 +48,20 @@ COMMENT ON COLUMN trunk_usage.trunk IS 'Its name.';
 COMMENT ON COLUMN trunk_usage.at IS 'When it was counted: which hour and day the counts are of.';
 COMMENT ON COLUMN trunk_usage.in_hour IS 'Calls of that hour.';
 COMMENT ON COLUMN trunk_usage.in_day IS 'Calls of that day.';
+
+-- A batch is closed once nobody is left to ring and five have answered to the end.
+CREATE VIEW open_batches AS
+    SELECT c.id AS campaign_id FROM campaigns AS c
+    WHERE EXISTS (SELECT FROM sample AS s
+                  WHERE s.campaign_id = c.id AND (s.state = 'calling' OR s.state = 'due' AND c.state <> 'stopped'))
+        OR c.standing AND c.state <> 'stopped'
+        OR (SELECT count(*) FROM (SELECT FROM sample AS s WHERE s.campaign_id = c.id AND s.disposition = '1.1' LIMIT 5) AS five) < 5;
+CREATE VIEW withheld_calls AS
+    SELECT a.id AS call_id FROM attempts AS a JOIN sample AS s ON s.id = a.sample_id
+        JOIN open_batches AS o ON o.campaign_id = s.campaign_id
+    UNION ALL
+    SELECT g.call_id FROM answers AS g JOIN sample AS s ON s.id = g.sample_id
+        JOIN open_batches AS o ON o.campaign_id = s.campaign_id WHERE g.call_id IS NOT NULL;
+CREATE INDEX answers_call ON answers (call_id) WHERE call_id IS NOT NULL;
+COMMENT ON VIEW open_batches IS 'Campaigns of which a rated unit may not see yet whom they rang (N1).';
+COMMENT ON VIEW withheld_calls IS 'The calls of those campaigns, with those in which residents gave answers anew.';

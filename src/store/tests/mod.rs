@@ -10,6 +10,7 @@ use crate::cases::NewCase;
 use crate::ids::CallId;
 
 mod approvals;
+mod batches;
 mod kill;
 mod measure;
 mod outage;
