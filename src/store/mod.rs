@@ -57,11 +57,12 @@ mod spool;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tokens;
+pub mod trends;
 mod unsent;
 mod uploader;
+pub mod usage;
 pub mod users;
 
-pub mod usage;
 pub use database::Database;
 pub use pool::DatabaseState;
 pub use records::Record;

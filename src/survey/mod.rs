@@ -31,14 +31,15 @@ mod results;
 mod retry;
 pub mod sampling;
 pub mod simulation;
+pub mod trend;
 mod windows;
 #[cfg(test)]
 mod year;
 
-pub use answer::{Answer, Mode, Value};
 /// The line under which survey calls are listed.
 pub const LINE: &str = "回访";
 
+pub use answer::{Answer, Mode, Value};
 pub use check::check;
 pub use delivered::is_delivered;
 pub use disposition::{Disposition, Group, InterviewEnd, Outcome};

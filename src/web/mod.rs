@@ -36,10 +36,11 @@ mod stream;
 mod tests;
 pub mod text;
 mod trail;
+mod trends;
 mod users;
+mod versions;
 mod way;
 mod writes;
-mod versions;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{api, campaigns, case_api, versions};
+use super::{api, campaigns, case_api, trends, versions};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,7 +17,8 @@ use super::{api, campaigns, case_api, versions};
     paths(
         api::lines, api::calls, api::call, api::transcript, api::recording, api::cases, api::case, case_api::log,
         case_api::move_on, campaigns::list, campaigns::create, campaigns::one, campaigns::answers, campaigns::pause,
-        campaigns::resume, campaigns::stop, versions::list, versions::submit, versions::approve
+        campaigns::resume, campaigns::stop, versions::list, versions::submit, versions::approve, trends::months,
+        trends::persons, trends::evidence, trends::of_unit
     ),
     modifiers(&Bearer),
     security(("bearer" = []))

@@ -11,10 +11,8 @@ use super::access::Right::{
     CorrectWords, Enter, Listen, ManageUsers, Reveal, RunCampaigns, SeeAudit, SeeCalls, SeeCases, WorkCases,
 };
 use super::{
-    WebState, access, api, assets, audit, call, calls, campaigns, case, case_api, case_forms, cases, login, openapi,
-    probes, recording, stream, users, versions,
-    WebState, access, api, assets, audit, batches, call, calls, campaigns, case, cases, login, openapi, probes,
-    recording, stream, users, versions,
+    WebState, access, api, assets, audit, batches, call, calls, campaigns, case, case_api, case_forms, cases, login,
+    openapi, probes, recording, stream, trends, users, versions,
 };
 
 /// One route.
@@ -79,6 +77,10 @@ pub(super) fn table() -> Vec<Route> {
         post("/api/v1/campaigns/{id}/pause", Api(RunCampaigns), campaigns::pause),
         post("/api/v1/campaigns/{id}/resume", Api(RunCampaigns), campaigns::resume),
         post("/api/v1/campaigns/{id}/stop", Api(RunCampaigns), campaigns::stop),
+        get("/api/v1/campaigns/{id}/persons", Api(RunCampaigns), trends::persons),
+        get("/api/v1/campaigns/{id}/evidence", Api(RunCampaigns), trends::evidence),
+        get("/api/v1/trends", Api(RunCampaigns), trends::months),
+        get("/api/v1/units/{id}/results", Api(SeeCases), trends::of_unit),
         get("/api/v1/surveys", Api(RunCampaigns), versions::list),
         post("/api/v1/surveys", Api(RunCampaigns), versions::submit),
         post("/api/v1/surveys/{hash}/approve", Api(RunCampaigns), versions::approve),

@@ -57,6 +57,10 @@ const EXPECTED: &[(&str, &str)] = &[
     ("POST /api/v1/campaigns/{id}/pause", "api EA"),
     ("POST /api/v1/campaigns/{id}/resume", "api EA"),
     ("POST /api/v1/campaigns/{id}/stop", "api EA"),
+    ("GET /api/v1/campaigns/{id}/persons", "api EA"),
+    ("GET /api/v1/campaigns/{id}/evidence", "api EA"),
+    ("GET /api/v1/trends", "api EA"),
+    ("GET /api/v1/units/{id}/results", "api OEA"),
     ("GET /api/v1/surveys", "api EA"),
     ("POST /api/v1/surveys", "api EA"),
     ("POST /api/v1/surveys/{hash}/approve", "api EA"),
@@ -98,10 +102,17 @@ fn path(office: &Office, campaign: i64, route: &Route) -> String {
         "1".to_owned()
     } else if path.contains("/campaigns/") {
         campaign.to_string()
+    } else if path.contains("/units/") {
+        "1".to_owned()
     } else {
         office.call.to_string()
     };
-    path.replace("{id}", &id)
+    let needed = match route.path {
+        "/api/v1/campaigns/{id}/evidence" => "?measure=solved",
+        "/api/v1/trends" => "?survey=callback",
+        _ => "",
+    };
+    path.replace("{id}", &id) + needed
 }
 
 #[tokio::test]

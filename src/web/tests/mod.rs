@@ -9,4 +9,5 @@ mod masking;
 mod matrix;
 mod office;
 mod sound;
+mod trends;
 mod versions;
