@@ -137,6 +137,8 @@ pub(super) struct Conversation {
     revocable: Vec<i64>,
     /// What keeps the answers of an interview that the caller gives anew.
     keeper: Option<Keeper>,
+    /// When the last thing happened that was not of our own making.
+    came: Instant,
     /// Questions to recogniser and store whose answers are awaited.
     jobs: JoinSet<Input>,
     /// Inputs that arose from actions.
@@ -173,6 +175,7 @@ impl Conversation {
             beside,
             revocable: Vec::new(),
             keeper: None,
+            came: monotonic(),
             jobs: JoinSet::new(),
             waiting: VecDeque::new(),
             notes: Vec::new(),
@@ -201,7 +204,11 @@ impl Conversation {
         while self.end.is_none() {
             let input = match self.waiting.pop_front() {
                 Some(input) => Some(input),
-                None => self.next_input().await,
+                None => {
+                    let input = self.next_input().await;
+                    self.came = monotonic();
+                    input
+                }
             };
             if let Some(input) = input {
                 self.feed(input).await;
@@ -410,6 +417,7 @@ impl Conversation {
                 } else if let Some(keeper) = &mut self.keeper {
                     keeper.answer(answer).await;
                 }
+                self.shared.counters.answer_kept.after(self.came.elapsed());
             }
             Action::Withdraw => {
                 let (store, call, samples) = (self.shared.store.clone(), self.id, self.revocable.clone());
@@ -419,20 +427,12 @@ impl Conversation {
                 let store = self.shared.store.clone();
                 self.jobs.spawn(async move { look_up(&store, number).await });
             }
+            Action::Transfer => self.put_through().await,
             Action::HangUp(reason) => self.end = Some(reason),
             Action::Note(event) => self.note(event),
         }
     }
 
-    /// What the caller answered last is asked anew.
-    async fn retake(&mut self) -> Vec<Action> {
-        let found = match self.revocable.first() {
-            Action::Transfer => self.put_through().await,
-            Some(sample) => check_line::retake(&self.shared, self.id, *sample).await,
-            None => None,
-        };
-        match found {
-            Some((interview, keeper)) => {
     /// Puts a surveyed person through to one of ours; other callers have nobody who keeps what they want.
     async fn put_through(&mut self) {
         let beside = self.beside.as_ref().map(Interviewing::keeper);
@@ -451,6 +451,14 @@ impl Conversation {
         }
     }
 
+    /// What the caller answered last is asked anew.
+    async fn retake(&mut self) -> Vec<Action> {
+        let found = match self.revocable.first() {
+            Some(sample) => check_line::retake(&self.shared, self.id, *sample).await,
+            None => None,
+        };
+        match found {
+            Some((interview, keeper)) => {
                 self.keeper = Some(keeper);
                 self.call.retake(interview, monotonic(), wall())
             }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 /// What the calls themselves count. Cheap to clone; every clone counts into the same.
@@ -21,8 +23,29 @@ pub struct Counters {
     pub cases: Counter,
     /// Recordings that stopped before their call.
     pub recordings_failed: Counter,
+    /// From a key or words that answer a survey's question to the answer's being on the disk, in seconds.
+    pub answer_kept: AnswerKept,
     /// Calls that are up.
     live: Arc<AtomicU64>,
+}
+
+/// How long answers take to the disk.
+#[derive(Clone, Debug)]
+pub struct AnswerKept(Histogram);
+
+impl Default for AnswerKept {
+    fn default() -> Self {
+        /// Bounds in seconds; an answer is to be durable within a tenth of one (R7.11).
+        const BOUNDS: [f64; 9] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5];
+        Self(Histogram::new(BOUNDS))
+    }
+}
+
+impl AnswerKept {
+    /// An answer is on the disk, so long after its input.
+    pub fn after(&self, span: Duration) {
+        self.0.observe(span.as_secs_f64());
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -100,6 +123,8 @@ impl Metrics {
         registry.register("cases_opened", "Cases opened by calls", counters.cases.clone());
         let failed = counters.recordings_failed.clone();
         registry.register("recordings_failed", "Recordings that stopped before their call", failed);
+        let kept = counters.answer_kept.0.clone();
+        registry.register("answer_kept_seconds", "From the input of a survey's answer to its being on the disk", kept);
         registry.register_collector(Box::new(Sampler(Box::new(samples))));
         Self(registry)
     }
@@ -148,6 +173,7 @@ mod tests {
         counters.started("民心热线");
         counters.started("民心热线");
         counters.ended("flow");
+        counters.answer_kept.after(Duration::from_millis(30));
         let metrics = Metrics::new(&counters, || {
             vec![
                 Sample { name: "rtp_packets", help: "RTP packets received", value: Value::Total(7) },
@@ -158,6 +184,8 @@ mod tests {
         for line in [
             "minxin_calls_started_total{line=\"民心热线\"} 2",
             "minxin_calls_ended_total{reason=\"flow\"} 1",
+            "minxin_answer_kept_seconds_bucket{le=\"0.02\"} 0",
+            "minxin_answer_kept_seconds_bucket{le=\"0.05\"} 1",
             "minxin_rtp_packets_total 7",
             "minxin_calls 1.0",
             "# EOF",

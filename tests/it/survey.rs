@@ -79,6 +79,8 @@ async fn ring(people: usize, channels: usize, cps: u32, within: Duration) {
     .fetch_one(&pool)
     .await
     .expect("a sum");
+    let kept = tokio::task::block_in_place(|| gateway.kept_within());
+    println!("answers kept, by the time from their input to the disk: {kept}");
     println!(
         "{people} people in {:.0} s: dispositions and answers as true; peak {peak} channels; {talked:.0} s of calls, \
          {:.1} s of processor, {:.2} % of a core for each call",

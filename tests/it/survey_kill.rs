@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use minxin::clock::monotonic;
+use chrono::{DateTime, Utc};
+use minxin::clock::{monotonic, wall};
 use sqlx::PgPool;
 
 use crate::support::campaign::{CONTENT, create, database, number, trunk};
@@ -36,7 +37,7 @@ async fn nobody_is_rung_twice_and_no_answer_is_lost() {
     let campaign = create(&database(&gateway).await, people.iter().cloned(), 5).await;
     let mut random = Lcg(0x6469_616c);
     // By number: answers keyed long enough before the kill that cut the call.
-    let mut keyed: BTreeMap<String, usize> = BTreeMap::new();
+    let mut keyed: BTreeMap<String, Cut> = BTreeMap::new();
     let mut before: BTreeSet<String> = BTreeSet::new();
     for kill in 0..kills {
         let moment = Duration::from_millis(random.between(KILL_BETWEEN_MS));
@@ -48,7 +49,7 @@ async fn nobody_is_rung_twice_and_no_answer_is_lost() {
         for (number, rung) in &seen {
             // Somebody whose call was cut goes on pressing keys for a while: in vain.
             if !before.contains(number) {
-                keyed.insert(number.clone(), answers(rung, killed - DURABLE));
+                keyed.insert(number.clone(), Cut::of(rung, killed));
             }
         }
         before = seen.into_keys().collect();
@@ -60,7 +61,7 @@ async fn nobody_is_rung_twice_and_no_answer_is_lost() {
     let twice: Vec<_> = village.rung().into_iter().filter(|(_, times)| *times > 1).collect();
     assert!(twice.is_empty(), "rung more than once: {twice:?}\n{}", gateway.log());
     let mut cut = 0;
-    for (number, least) in &keyed {
+    for (number, Cut { least, keys_before }) in &keyed {
         let found: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM answers AS a JOIN sample AS s ON s.id = a.sample_id WHERE s.number = $1",
         )
@@ -70,7 +71,11 @@ async fn nobody_is_rung_twice_and_no_answer_is_lost() {
         .expect("a count");
         cut += least;
         let found = usize::try_from(found).expect("no negative count");
-        assert!(found >= *least, "{number}: {least} answers were keyed, {found} are there\n{}", gateway.log());
+        assert!(
+            found >= *least,
+            "{number}: {least} answers were keyed, {found} are there; keys before the kill: {keys_before:?}\n{}",
+            gateway.log()
+        );
     }
     let unattempted: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM sample AS s WHERE s.campaign_id = $1 AND s.number = ANY($2)
@@ -83,6 +88,15 @@ async fn nobody_is_rung_twice_and_no_answer_is_lost() {
     .expect("a count");
     assert_eq!(unattempted, 0, "rung without an attempt on record");
     println!("{kills} kills, {} numbers rung, {cut} answers keyed in time, none lost", village.rung().len());
+    let delays = delays(&pool, &village).await;
+    let at = |part: f64| delays[((delays.len() - 1) as f64 * part) as usize];
+    println!(
+        "{} answers taken {} ms after the end of their key (median), {} ms (p99), {} ms at most",
+        delays.len(),
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
     assert!(cut > 0, "no answer was keyed before a kill: nothing is shown");
 }
 
@@ -111,6 +125,42 @@ async fn buried(pool: &PgPool, gateway: &Gateway) {
         }
     };
     tokio::time::timeout(BURIED, done).await.unwrap_or_else(|_| panic!("open attempts\n{}", gateway.log()));
+}
+
+/// A call that a kill cut.
+struct Cut {
+    /// Answers that were keyed long enough before.
+    least: usize,
+    /// Its keys, each with the time from its end to the kill.
+    keys_before: Vec<(char, Duration)>,
+}
+
+impl Cut {
+    fn of(rung: &Rung, killed: Instant) -> Self {
+        let before = |(key, at): &(char, Instant)| Some((*key, killed.checked_duration_since(*at)?));
+        Self { least: answers(rung, killed - DURABLE), keys_before: rung.pressed.iter().filter_map(before).collect() }
+    }
+}
+
+/// How long after the end of its key each answer was taken, in milliseconds, sorted; most are taken while the key is held.
+async fn delays(pool: &PgPool, village: &Village) -> Vec<i64> {
+    const KEYS: [(&str, usize); 6] =
+        [("solved", 0), ("attitude", 1), ("overall", 2), ("trips", 4), ("more", 5), ("coached", 6)];
+    let rows: Vec<(String, String, DateTime<Utc>)> =
+        sqlx::query_as("SELECT s.number, a.question, a.at FROM answers AS a JOIN sample AS s ON s.id = a.sample_id")
+            .fetch_all(pool)
+            .await
+            .expect("the answers");
+    let (seen, now, at) = (village.seen(), monotonic(), wall());
+    let delay = |(number, question, taken): &(String, String, DateTime<Utc>)| {
+        let key = KEYS.iter().find(|(id, _)| id == question)?.1;
+        let (_, pressed) = seen.get(number)?.pressed.get(key)?;
+        let pressed = at - (now - *pressed);
+        Some((*taken - pressed).num_milliseconds())
+    };
+    let mut delays: Vec<i64> = rows.iter().filter_map(delay).collect();
+    delays.sort_unstable();
+    delays
 }
 
 /// How many answers these keys gave by `until`: a number counts with its #.

@@ -217,6 +217,16 @@ impl Gateway {
         const TICK: Duration = Duration::from_millis(10);
         let pid = self.child.as_ref().expect("a running gateway").id();
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("its state");
+    /// How many of the answers to surveys were on the disk within which time after their input.
+    pub fn kept_within(&self) -> String {
+        let metrics = self.text("/metrics");
+        let bucket = |line: &str| {
+            let (bound, count) = line.strip_prefix("minxin_answer_kept_seconds_bucket{le=\"")?.split_once("\"} ")?;
+            Some(format!("{count} within {bound} s"))
+        };
+        metrics.lines().filter_map(bucket).collect::<Vec<_>>().join(", ")
+    }
+
         let after_name = stat.rsplit(')').next().expect("its fields");
         let ticks: u32 = after_name.split_whitespace().skip(11).take(2).map(|t| t.parse::<u32>().expect("ticks")).sum();
         TICK * ticks
