@@ -22,5 +22,6 @@ mod survey;
 mod survey_kill;
 mod survey_person;
 mod survey_revoke;
+mod survey_who;
 mod torture;
 mod transfer;

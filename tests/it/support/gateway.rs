@@ -84,6 +84,11 @@ impl Gateway {
         Self::start_so(&[], configuration)
     }
 
+    /// One that listens, with more in its configuration file.
+    pub fn start_listening_with_more(configuration: &str) -> Self {
+        Self::start_so(&[("MINXIN_SPEECH__THREADS", "1")], configuration)
+    }
+
     fn start_so(variables: &[(&str, &str)], configuration: &str) -> Self {
         let permit = Permit::take();
         let dir = TempDir::with_prefix("minxin-it-").expect("a temporary folder");
@@ -212,11 +217,6 @@ impl Gateway {
         value.unwrap_or_default()
     }
 
-    /// Processor time that the gateway's process used so far, its database not included (proc(5): fields 14 and 15).
-    pub fn processor_time(&self) -> Duration {
-        const TICK: Duration = Duration::from_millis(10);
-        let pid = self.child.as_ref().expect("a running gateway").id();
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("its state");
     /// How many of the answers to surveys were on the disk within which time after their input.
     pub fn kept_within(&self) -> String {
         let metrics = self.text("/metrics");
@@ -227,6 +227,11 @@ impl Gateway {
         metrics.lines().filter_map(bucket).collect::<Vec<_>>().join(", ")
     }
 
+    /// Processor time that the gateway's process used so far, its database not included (proc(5): fields 14 and 15).
+    pub fn processor_time(&self) -> Duration {
+        const TICK: Duration = Duration::from_millis(10);
+        let pid = self.child.as_ref().expect("a running gateway").id();
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("its state");
         let after_name = stat.rsplit(')').next().expect("its fields");
         let ticks: u32 = after_name.split_whitespace().skip(11).take(2).map(|t| t.parse::<u32>().expect("ticks")).sum();
         TICK * ticks

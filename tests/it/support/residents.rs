@@ -29,6 +29,12 @@ const NOTICE: Duration = Duration::from_millis(7_500);
 /// From one key to the next; a key is held for [`HELD`].
 const BETWEEN_KEYS: Duration = Duration::from_millis(900);
 
+/// From the answer to the first word.
+const LIFTS: Duration = Duration::from_millis(400);
+
+/// How long somebody listens who then hangs up.
+const LISTENS: Duration = Duration::from_secs(13);
+
 /// How long a key is held.
 const HELD: Duration = Duration::from_millis(100);
 
@@ -49,6 +55,10 @@ pub enum Habit {
     NoSuchNumber,
     /// Has a machine that plays this recording, and then beeps.
     Machine(&'static str),
+    /// Says this, listens for a while, and hangs up.
+    Greets(&'static str),
+    /// Is out of reach: the network says this, and then nothing.
+    Announced(&'static str),
 }
 
 impl Habit {
@@ -56,7 +66,13 @@ impl Habit {
     pub fn keys(&self) -> &'static str {
         match self {
             Self::Keys(keys) | Self::HangsUpAfter(keys) => keys,
-            Self::Busy | Self::Declines | Self::Away | Self::NoSuchNumber | Self::Machine(_) => "",
+            Self::Busy
+            | Self::Declines
+            | Self::Away
+            | Self::NoSuchNumber
+            | Self::Machine(_)
+            | Self::Greets(_)
+            | Self::Announced(_) => "",
         }
     }
 }
@@ -140,7 +156,8 @@ async fn take(engine: Arc<Engine>, seen: Seen, mut call: IncomingCall, habit: Ha
         }
         Habit::Keys(keys) => (*keys, false),
         Habit::HangsUpAfter(keys) => (*keys, true),
-        Habit::Machine(_) => ("", false),
+        Habit::Machine(_) | Habit::Announced(_) => ("", false),
+        Habit::Greets(_) => ("", true),
     };
     let number = call.called.clone();
     call.ring().await;
@@ -162,6 +179,13 @@ async fn talk(media: &MediaSession, habit: &Habit, keys: &str, pressed: impl Fn(
     if let Habit::Machine(recording) = habit {
         let pcm = [samples(&repository(recording)), beep()].concat();
         media.play(PlayId(1), vec![Arc::new(Clip::from_pcm(&pcm))]).expect("it plays");
+        return;
+    }
+    if let Habit::Greets(recording) | Habit::Announced(recording) = habit {
+        sleep(LIFTS).await;
+        let clip = Arc::new(Clip::from_pcm(&samples(&repository(recording))));
+        media.play(PlayId(1), vec![clip]).expect("it plays");
+        sleep(LISTENS).await;
         return;
     }
     sleep(NOTICE).await;
