@@ -6,8 +6,8 @@ use sqlx::PgPool;
 
 use super::campaigns::CampaignError;
 use super::results;
-use crate::survey::Survey;
 use crate::survey::trend::{Hit, hits};
+use crate::survey::{Respondent, Survey};
 
 /// Campaigns that a trend is made of, at most: the newest.
 pub const CAMPAIGNS_MAX: i64 = 200;
@@ -27,8 +27,13 @@ pub struct Holder {
 
 /// The answers of a campaign that count for figures; `None` where its questionnaire cannot be read by this program.
 pub async fn campaign_hits(pool: &PgPool, campaign: i64) -> Result<Option<Vec<Hit>>, CampaignError> {
-    let Ok(survey) = Survey::parse(&results::survey_body(pool, campaign).await?) else { return Ok(None) };
-    Ok(Some(hits(&survey, &results::respondents(pool, campaign).await?)))
+    Ok(self::campaign(pool, campaign).await?.map(|(survey, respondents)| hits(&survey, &respondents)))
+}
+
+/// A campaign's questionnaire, and everybody whose answers hold; `None` where this program cannot read the former.
+pub async fn campaign(pool: &PgPool, id: i64) -> Result<Option<(Survey, Vec<Respondent>)>, CampaignError> {
+    let Ok(survey) = Survey::parse(&results::survey_body(pool, id).await?) else { return Ok(None) };
+    Ok(Some((survey, results::respondents(pool, id).await?)))
 }
 
 /// The newest campaigns that ask a questionnaire, whatever its version; at most [`CAMPAIGNS_MAX`].

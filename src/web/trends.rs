@@ -1,8 +1,10 @@
 //! Figures of surveys in the JSON interface: over the months, of persons, of one's own unit, and the answers behind each.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::{Extension, Path, Query, State};
-use chrono::{DateTime, Timelike, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -10,12 +12,11 @@ use uuid::Uuid;
 use super::access::Visitor;
 use super::error::WebError;
 use super::{WebState, trail};
-use crate::clock::china;
 use crate::store::{batches, trends};
 use crate::survey::Measure;
 use crate::survey::figures::Standing;
-use crate::survey::groups::By;
-use crate::survey::trend::{Figure, Hit, figures, month_of};
+use crate::survey::groups::{By, grouped};
+use crate::survey::trend::{Figure, Hit, figures, hits, month_of};
 
 /// Closed campaigns that a unit's own figures are made of, at most: the newest.
 const UNIT_CAMPAIGNS: i64 = 50;
@@ -124,7 +125,7 @@ pub(super) struct Answer {
 pub(super) struct EvidenceAsked {
     /// `responded`, `solved`, `kept`, `attitude`, `satisfied` or `coached`.
     measure: String,
-    /// `unit`, `window`, `age`, `mode` or `hour`; left out: of everybody.
+    /// As `results` is told apart by; left out: of everybody.
     by: Option<String>,
     /// The group's key, as `results` names it.
     group: Option<String>,
@@ -202,10 +203,18 @@ pub(super) async fn evidence(
         None | Some("") => None,
         Some(code) => Some(By::from_code(code).ok_or(WebError::BadRequest { field: "by" })?),
     };
-    let mut hits = campaign_hits(&state, id).await?;
+    let (survey, respondents) = trends::campaign(&state.pool, id).await?.ok_or_else(|| unreadable(id))?;
     trail::append(&state, &visitor, "results", &format!("campaign/{id}"), measure.code()).await?;
-    let group = asked.group.unwrap_or_default();
-    hits.retain(|hit| hit.measure == measure && by.is_none_or(|by| group_of(hit, by) == group));
+    let mut hits = hits(&survey, &respondents);
+    hits.retain(|hit| hit.measure == measure);
+    if let Some(by) = by {
+        // The same groups as `results` shows, whatever they are told apart by.
+        let group = asked.group.unwrap_or_default();
+        let shares = grouped(&survey, &respondents, by);
+        let own = shares.into_iter().find(|share| share.measure == measure && share.group == group);
+        let samples: BTreeSet<i64> = own.map(|share| share.samples).unwrap_or_default().into_iter().collect();
+        hits.retain(|hit| samples.contains(&hit.sample));
+    }
     let numerator = hits.iter().filter(|hit| hit.good).count() as u64;
     let items: Vec<Answer> = hits.into_iter().map(Answer::from).collect();
     Ok(Json(Evidence { measure: measure.code(), numerator, denominator: items.len() as u64, items }))
@@ -227,19 +236,11 @@ pub(super) async fn of_unit(State(state): State<WebState>, Path(id): Path<i64>) 
 }
 
 async fn campaign_hits(state: &WebState, campaign: i64) -> Result<Vec<Hit>, WebError> {
-    let hits = trends::campaign_hits(&state.pool, campaign).await?;
-    hits.ok_or_else(|| WebError::Survey(format!("the questionnaire of campaign {campaign} cannot be read")))
+    trends::campaign_hits(&state.pool, campaign).await?.ok_or_else(|| unreadable(campaign))
 }
 
-/// The group of an answer, as `results` names it.
-fn group_of(hit: &Hit, by: By) -> String {
-    match by {
-        By::Unit => hit.unit.map(|unit| unit.to_string()).unwrap_or_default(),
-        By::Window => hit.window.map(|window| window.to_string()).unwrap_or_default(),
-        By::Age => hit.age_band.clone().unwrap_or_default(),
-        By::Mode => hit.mode.code().to_owned(),
-        By::Hour => format!("{:02}", hit.at.with_timezone(&china()).hour()),
-    }
+fn unreadable(campaign: i64) -> WebError {
+    WebError::Survey(format!("the questionnaire of campaign {campaign} cannot be read"))
 }
 
 impl<K: ToString> From<Figure<K>> for Share {
