@@ -212,9 +212,9 @@ mod tests {
     enum Coached {
         /// Nobody was told anything.
         Nobody,
-        /// Two in five were told which key to press.
+        /// Some were told which key to press.
         Keys,
-        /// Two in five were told what to say.
+        /// Some were told what to say.
         Words,
     }
 
@@ -244,22 +244,23 @@ mod tests {
         Trace { levels: rote.map_or(honest, |level| vec![level, level]), down, latencies_ms, told }
     }
 
-    fn village(random: &mut Random, coached: Coached) -> Vec<Trace> {
+    /// A village in which this share of people was coached.
+    fn village(random: &mut Random, coached: Coached, share: f64) -> Vec<Trace> {
         // Villages differ, and so do their sizes.
         let level = 3.4 + 1.2 * random.unit();
         let size = 40 + random.below(60);
         (0..size)
             .map(|_| {
-                let told = !matches!(coached, Coached::Nobody) && random.unit() < 0.4;
+                let told = !matches!(coached, Coached::Nobody) && random.unit() < share;
                 person(random, level, told.then_some(coached))
             })
             .collect()
     }
 
-    fn share_flagged(coached: Coached, villages: u64, seed: u64) -> f64 {
+    fn share_flagged(coached: Coached, share: f64, villages: u64, seed: u64) -> f64 {
         let mut random = Random::new(seed);
-        let rest: Vec<Trace> = (0..20).flat_map(|_| village(&mut random, Coached::Nobody)).collect();
-        let flags = (0..villages).filter(|_| flagged(&signs(&village(&mut random, coached), &rest))).count();
+        let rest: Vec<Trace> = (0..20).flat_map(|_| village(&mut random, Coached::Nobody, 0.0)).collect();
+        let flags = (0..villages).filter(|_| flagged(&signs(&village(&mut random, coached, share), &rest))).count();
         flags as f64 / villages as f64
     }
 
@@ -267,11 +268,17 @@ mod tests {
     #[test]
     fn coached_villages_are_flagged_and_clean_ones_are_not() {
         let seed = 20_261;
-        let [clean, keys, words] =
-            [Coached::Nobody, Coached::Keys, Coached::Words].map(|coached| share_flagged(coached, 400, seed));
-        println!("flagged of 400 villages each, seed {seed}: clean {clean:.3}, keys {keys:.3}, words {words:.3}");
+        let clean = share_flagged(Coached::Nobody, 0.0, 400, seed);
+        println!(
+            "flagged of 400 villages each, seed {seed}\n| coached | which key to press | what to say |\n|---|---|---|"
+        );
+        println!("| nobody | {:.1} % | {:.1} % |", 100.0 * clean, 100.0 * clean);
+        for share in [0.1, 0.2, 0.3, 0.4] {
+            let [keys, words] = [Coached::Keys, Coached::Words].map(|how| share_flagged(how, share, 400, seed));
+            println!("| {:.0} in 100 | {:.1} % | {:.1} % |", 100.0 * share, 100.0 * keys, 100.0 * words);
+            assert!(share < 0.4 || (keys >= 0.95 && words >= 0.95), "{keys} {words}");
+        }
         assert!(clean <= 0.05, "{clean}");
-        assert!(keys >= 0.95 && words >= 0.95, "{keys} {words}");
     }
 
     #[test]
