@@ -7,7 +7,7 @@ use super::front::{Framing, Gate, Verdict, judge};
 use super::message::Message;
 use super::reply::Reply;
 use super::sdp::Negotiation;
-use super::{body, endpoint, wire};
+use super::{body, dns, endpoint, wire};
 
 /// Lets everything in.
 struct Open;
@@ -86,4 +86,9 @@ pub fn session_description(data: &[u8]) {
     let mut offered = negotiation();
     offered.offer();
     drop(offered.accept(data));
+}
+
+/// An answer to the question that its first two octets number.
+pub fn name_server_answer(data: &[u8]) {
+    dns::read_any(data);
 }

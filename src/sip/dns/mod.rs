@@ -144,6 +144,21 @@ impl Names {
     }
 }
 
+/// Reads octets as an answer to every kind of question: an entrance for the fuzz target.
+#[cfg(fuzzing)]
+pub(super) fn read_any(data: &[u8]) {
+    let id = data.first_chunk().map_or(0, |id| u16::from_be_bytes(*id));
+    for kind in [Kind::A, Kind::Aaaa, Kind::Srv] {
+        if let Ok(records) = message::answer(data, id, "trunk.example", kind) {
+            let servers = records.into_iter().filter_map(|record| match record.data {
+                Data::Server(server) => Some(server),
+                Data::Address(_) => None,
+            });
+            order::order(servers.collect(), |below| below - 1);
+        }
+    }
+}
+
 /// The name servers in the text of `resolv.conf` (resolv.conf(5)).
 pub fn name_servers(resolv_conf: &str) -> Vec<SocketAddr> {
     const PORT: u16 = 53;
