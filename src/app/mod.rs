@@ -4,6 +4,7 @@
 //! cheap ones, to measure with; [`transfer`] joins a caller with a person.
 
 mod call_task;
+mod caretaker;
 mod check_line;
 mod crash;
 mod dialler;

@@ -16,7 +16,7 @@ use super::put_through::PersonLine;
 use super::room::Room;
 use super::shared::{Drain, Profiles, Shared};
 use super::voice::Voice;
-use super::{call_task, crash, figures, room, transcripts};
+use super::{call_task, caretaker, crash, figures, room, transcripts};
 use crate::call::DialPolicy;
 use crate::clock::wall;
 use crate::config::{self, Config};
@@ -114,6 +114,7 @@ impl Gateway {
             beside.spawn(transcripts::work(Arc::clone(&shared), stop.clone()));
         }
         beside.spawn(room::watch(Arc::clone(&shared), config.recordings.clone(), stop.clone()));
+        beside.spawn(caretaker::look_after(Arc::clone(&shared), stop.clone()));
         beside.spawn(pass_changes(Arc::clone(&shared), stop.clone()));
         beside.spawn(take_calls(Arc::clone(&shared), config.clone(), incoming, calls.clone()));
         let dialler = Dialler::new(Arc::clone(&shared), Arc::clone(&trunks), config.dialling.clone(), calls.clone());

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 mod deadline;
 mod draft;
+pub mod escalation;
 mod life;
 mod moves;
 mod promise;

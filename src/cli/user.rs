@@ -13,6 +13,7 @@ use sqlx::PgPool;
 use super::{ConfigArg, db};
 use crate::clock::wall;
 use crate::config::Web;
+use crate::directory::PersonId;
 use crate::store::audit::{self, Deed};
 use crate::store::users::{self, Role};
 use crate::store::{links, tokens};
@@ -62,6 +63,15 @@ enum Command {
         #[command(flatten)]
         config: ConfigArg,
     },
+    /// Say who of the directory somebody is, so that they find the cases of their posts
+    Person {
+        /// Their name
+        name: String,
+        /// The person's key in the directory; left out: nobody in it
+        person: Option<i64>,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
     /// Set a password, read from standard input; ends their login sessions
     Password {
         /// Their name
@@ -81,6 +91,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Add { config, .. }
         | Command::Token { config, .. }
         | Command::Link { config, .. }
+        | Command::Person { config, .. }
         | Command::Password { config, .. } => config.load()?,
     };
     let database = db::open(&config).await?;
@@ -104,6 +115,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let user = named(pool, &name).await?;
             note(pool, "link", &name, "").await?;
             println!("{}", login_link(pool, user.id, &config.web).await?);
+        }
+        Command::Person { name, person, .. } => {
+            users::set_person(pool, &name, person.map(PersonId)).await?;
+            note(pool, "person", &name, &person.map(|id| id.to_string()).unwrap_or_default()).await?;
         }
         Command::Password { name, .. } => {
             users::set_password(pool, &name, &read_password()?).await?;

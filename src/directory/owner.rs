@@ -18,6 +18,12 @@ impl Directory {
         window.and_then(|code| nearest(Some(code))).or_else(|| nearest(None))
     }
 
+    /// The post that leads another: the duty post of the nearest unit above it, or the district's.
+    pub fn leader_of(&self, post: PostId) -> Option<PostId> {
+        let above = self.posts.get(&post).and_then(|p| self.organisations.get(&p.org)).and_then(|org| org.parent);
+        self.first_owner(None, above)
+    }
+
     /// The level of the unit at which a post stands.
     pub fn level_of(&self, post: &Post) -> Option<Level> {
         self.organisations.get(&post.org).map(|org| org.level)
@@ -73,6 +79,20 @@ mod tests {
         check(None, Some("高龙潭社区"), "玉兴街道值班员");
         check(None, None, "区值班员");
         check(Some(6), Some("泷水塘社区"), "区值班员");
+    }
+
+    #[test]
+    fn a_post_is_led_from_above() {
+        let district = district();
+        let check = |post, leader: &str| {
+            let found = district.leader_of(PostId(post)).expect("a leader");
+            assert_eq!(district.posts[&found].title, leader, "{post}");
+        };
+        check(8, "玉兴街道值班员");
+        check(7, "区值班员");
+        check(6, "区值班员");
+        check(1, "区值班员");
+        check(99, "区值班员");
     }
 
     #[test]

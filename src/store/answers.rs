@@ -8,11 +8,15 @@ use super::audit::{self, Deed};
 use super::case_log::{self, NewEvent};
 use super::cases::{self, By};
 use super::records::{AnswersWithdrawn, AttemptEnded, DoNotCall, PersonWanted, Retaken, SurveyAnswered};
+use super::tasks;
 use crate::cases::{Hand, Move, Order};
 use crate::ids::CaseNumber;
 
 /// Who acts where no person does.
 const ACTOR: &str = "gateway";
+
+/// The answer by which a notice is acknowledged.
+const HEARD: &str = "yes";
 
 /// Keeps an answer. A dissatisfied one reopens its case in the same transaction, and a person is to ring back (R7.13).
 pub(super) async fn answered(db: &mut PgConnection, answer: &SurveyAnswered) -> Result<(), sqlx::Error> {
@@ -31,6 +35,9 @@ pub(super) async fn answered(db: &mut PgConnection, answer: &SurveyAnswered) -> 
     .bind(answer.call.map(|call| call.0))
     .execute(&mut *db)
     .await?;
+    if kept.rows_affected() == 1 && answer.value == HEARD {
+        tasks::acknowledged(db, answer.sample, answer.at).await?;
+    }
     let Some(case) = answer.reopens.filter(|_| kept.rows_affected() == 1) else { return Ok(()) };
     let reason = format!("回访：{}={}", answer.question, answer.value);
     reopen(db, case, &reason, answer.at).await?;

@@ -318,14 +318,15 @@ pub async fn progress(pool: &PgPool, id: i64) -> Result<Progress, CampaignError>
     progress_of(pool, &[id]).await?.pop().ok_or(CampaignError::Unknown(id))
 }
 
-/// The newest campaigns, at most `limit`; those made before the one with key `before`, where one is given.
+/// The newest campaigns that are surveys, at most `limit`; those made before the one with key `before`, where one is given.
 pub async fn recent(pool: &PgPool, before: Option<i64>, limit: i64) -> Result<Vec<Progress>, sqlx::Error> {
-    let ids: Vec<i64> =
-        sqlx::query_scalar("SELECT id FROM campaigns WHERE id < coalesce($1, id + 1) ORDER BY id DESC LIMIT $2")
-            .bind(before)
-            .bind(limit)
-            .fetch_all(pool)
-            .await?;
+    let ids: Vec<i64> = sqlx::query_scalar(
+        "SELECT id FROM campaigns WHERE notice IS NULL AND id < coalesce($1, id + 1) ORDER BY id DESC LIMIT $2",
+    )
+    .bind(before)
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
     progress_of(pool, &ids).await
 }
 

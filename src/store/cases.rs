@@ -10,8 +10,8 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::audit::{self, Deed};
 use super::case_log::{self, NewEvent};
-use super::{Change, Store, shelf};
-use crate::cases::{Entry, Hand, Kind, Life, Office, Order, Origin, Refusal, State};
+use super::{Change, Store, shelf, tasks};
+use crate::cases::{Entry, Hand, Kind, Life, Move, Office, Order, Origin, Refusal, State};
 use crate::directory::PostId;
 use crate::ids::CaseNumber;
 
@@ -119,6 +119,9 @@ pub(super) async fn carry_out(
     let detail = serde_json::to_value(moved.outcome).map_err(|e| sqlx::Error::Encode(e.into()))?;
     let event = NewEvent { kind: "moved", moved: Some((moved.mv, from, moved.to)), detail };
     case_log::add(tx, by, event).await?;
+    if order.mv == Move::Extend {
+        tasks::tell_extension(tx, by.number, life.due_on, &calendar, by.at).await?;
+    }
     Ok(Ok(()))
 }
 
@@ -172,7 +175,7 @@ async fn lock(tx: &mut PgConnection, by: By<'_>) -> Result<Locked, CaseError> {
 async fn stand(tx: &mut PgConnection, by: By<'_>, life: &Life) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE cases SET state = $2, owner_post_id = $3, offered_post_id = $4, due_on = $5, clock_from = $6, returns = $7,
-             extensions = $8, supervised = $9, closed_at = CASE WHEN $10 THEN coalesce(closed_at, $11) END
+             extensions = $8, supervised = $9, closed_at = CASE WHEN $10 THEN coalesce(closed_at, $11) END, offered_at = $12
          WHERE number = $1",
     )
     .bind(by.number.as_i64())
@@ -186,6 +189,7 @@ async fn stand(tx: &mut PgConnection, by: By<'_>, life: &Life) -> Result<(), sql
     .bind(life.supervised)
     .bind(matches!(life.state, State::Closed | State::Archived))
     .bind(by.at)
+    .bind(life.offered_at)
     .execute(tx)
     .await?;
     Ok(())
@@ -240,7 +244,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
 
     use super::*;
-    use crate::cases::{MOVES, Move, NewCase};
+    use crate::cases::{MOVES, NewCase};
     use crate::ids::CallId;
     use crate::store::Record;
     use crate::store::apply::apply;
@@ -290,7 +294,8 @@ mod tests {
             // Past our own check: the database alone decides.
             let mut tx = pool.begin().await.expect("begins");
             let raw = "UPDATE cases SET state = $2, closed_at = CASE WHEN $3 THEN now() END,
-                           offered_post_id = CASE WHEN $4 THEN owner_post_id END WHERE number = $1";
+                           offered_post_id = CASE WHEN $4 THEN owner_post_id END,
+                           offered_at = CASE WHEN $4 THEN now() END WHERE number = $1";
             let raw = sqlx::query(raw)
                 .bind(number.as_i64())
                 .bind(to.code())
@@ -421,7 +426,7 @@ mod tests {
             "DELETE FROM case_events WHERE case_number = $1",
             "UPDATE cases SET first_post_id = 8 WHERE number = $1",
             // A lawful move and a lawful day, but nobody says so.
-            "UPDATE cases SET state = 'assigned', offered_post_id = 8 WHERE number = $1",
+            "UPDATE cases SET state = 'assigned', offered_post_id = 8, offered_at = now() WHERE number = $1",
             "UPDATE cases SET due_on = due_on + 1 WHERE number = $1",
             // Nobody has accepted it.
             "UPDATE cases SET owner_post_id = 8 WHERE number = $1",

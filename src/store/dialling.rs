@@ -80,7 +80,7 @@ impl Claimed {
 
 /// Takes up to `limit` numbers that are due, each for `lease`, and writes their attempts. Left out: campaigns that do not run,
 /// numbers that asked not to be rung, numbers and households that are being rung, and households surveyed within 7 days or
-/// twice within 30 (R7.2); an interview that was broken off is no second one.
+/// twice within 30 (R7.2); an interview that was broken off is no second one, and a notice is none at all.
 pub async fn claim_due(
     pool: &PgPool,
     limit: i64,
@@ -95,10 +95,11 @@ pub async fn claim_due(
              AND NOT EXISTS (SELECT FROM do_not_call AS d WHERE d.number = s.number)
              AND NOT EXISTS (SELECT FROM sample AS o
                  WHERE o.state = 'calling' AND (o.number = s.number OR o.household = s.household))
-             AND (SELECT count(DISTINCT o.id) < 2 AND coalesce(bool_and(a.ended_at < $1 - interval '7 days'), true)
-                  FROM sample AS o JOIN attempts AS a ON a.sample_id = o.id
-                  WHERE o.household = s.household AND o.id <> s.id AND a.answered IS NOT NULL
-                      AND a.ended_at >= $1 - interval '30 days')
+             AND (c.notice IS NOT NULL OR
+                 (SELECT count(DISTINCT o.id) < 2 AND coalesce(bool_and(a.ended_at < $1 - interval '7 days'), true)
+                  FROM sample AS o JOIN attempts AS a ON a.sample_id = o.id JOIN campaigns AS oc ON oc.id = o.campaign_id
+                  WHERE o.household = s.household AND o.id <> s.id AND a.answered IS NOT NULL AND oc.notice IS NULL
+                      AND a.ended_at >= $1 - interval '30 days'))
          ORDER BY s.due_at, s.id LIMIT $2 FOR UPDATE OF s SKIP LOCKED",
     )
     .bind(now)

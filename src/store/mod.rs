@@ -31,12 +31,14 @@ pub mod consent;
 mod database;
 pub mod dialling;
 pub mod disclosures;
+pub mod escalate;
 pub mod export;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod invention;
 pub mod jobs;
 pub mod links;
+pub mod notices;
 pub mod numbers;
 pub mod pool;
 pub mod population;
@@ -54,6 +56,7 @@ pub mod segments;
 pub mod sessions;
 mod shelf;
 mod spool;
+pub mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tokens;

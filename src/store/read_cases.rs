@@ -13,8 +13,16 @@ pub struct CaseFilter {
     pub window: Option<i16>,
     /// The post that answers for it.
     pub owner: Option<i64>,
-    /// Only open cases promised for a day before this one.
+    /// Only cases whose clock runs, promised for a day before this one.
     pub due_before: Option<NaiveDate>,
+    /// Only cases whose clock runs, promised for this day or a later one.
+    pub due_from: Option<NaiveDate>,
+    /// Only cases of the posts that this user holds: owned, or offered to them.
+    pub holder: Option<i64>,
+    /// Only cases that were given back.
+    pub returned: bool,
+    /// Only cases whose resident waits to be rung.
+    pub callback: bool,
     /// Words that the summary, the recognised words or the place must hold.
     pub words: Option<String>,
     /// Only cases older than this one.
@@ -172,7 +180,15 @@ pub async fn cases(pool: &PgPool, filter: &CaseFilter, limit: i64) -> Result<Vec
          WHERE ($1::text IS NULL OR k.state = $1 OR ($1 = 'open' AND k.state NOT IN ('closed', 'archived')))
            AND ($2::smallint IS NULL OR k.window_code = $2)
            AND ($3::bigint IS NULL OR k.owner_post_id = $3)
-           AND ($4::date IS NULL OR (k.due_on < $4 AND k.state NOT IN ('closed', 'archived')))
+           AND ($4::date IS NULL OR (k.due_on < $4 AND k.state IN ('received', 'assigned', 'accepted', 'handling')))
+           AND ($9::date IS NULL OR (k.due_on >= $9 AND k.state IN ('received', 'assigned', 'accepted', 'handling')))
+           AND ($10::bigint IS NULL OR EXISTS (
+               SELECT FROM users AS u JOIN posts AS h ON u.person_id IN (h.a_person_id, h.b_person_id)
+               WHERE u.id = $10 AND h.id IN (k.owner_post_id, k.offered_post_id)))
+           AND (NOT $11 OR k.returns > 0)
+           AND (NOT $12 OR EXISTS (
+               SELECT FROM tasks AS t WHERE t.case_number = k.number AND t.done_at IS NULL
+                   AND t.kind IN ('message', 'dissatisfied', 'person', 'extended')))
            AND ($5::text IS NULL OR k.summary ILIKE $5 OR k.words ILIKE $5 OR k.place ILIKE $5)
            AND ($6::timestamptz IS NULL OR (k.opened_at, k.number) < ($6, $7::bigint))
          ORDER BY k.opened_at DESC, k.number DESC
@@ -186,6 +202,10 @@ pub async fn cases(pool: &PgPool, filter: &CaseFilter, limit: i64) -> Result<Vec
     .bind(anchor.map(|a| a.0))
     .bind(anchor.map(|a| a.1))
     .bind(limit)
+    .bind(filter.due_from)
+    .bind(filter.holder)
+    .bind(filter.returned)
+    .bind(filter.callback)
     .fetch_all(pool)
     .await
 }

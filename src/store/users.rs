@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::audit::{self, Deed};
+use crate::directory::PersonId;
 
 /// Wrong passwords in a row after which the account is locked for a while.
 pub const FAILED_LOGINS_MAX: i16 = 5;
@@ -101,6 +102,9 @@ pub enum UserError {
         /// The name.
         name: String,
     },
+    /// There is no such person in the directory.
+    #[error("there is no such person in the directory")]
+    NoPerson,
     /// The database failed or is away.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
@@ -141,6 +145,21 @@ pub async fn set_password(pool: &PgPool, name: &str, password_hash: &str) -> Res
     sqlx::query("DELETE FROM login_sessions WHERE user_id = $1").bind(id).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// Says who of the directory a user is, so that they see the cases of their posts; `None`: nobody in it.
+pub async fn set_person(pool: &PgPool, name: &str, person: Option<PersonId>) -> Result<(), UserError> {
+    let changed = sqlx::query("UPDATE users SET person_id = $2 WHERE name = $1")
+        .bind(name)
+        .bind(person.map(|p| p.0))
+        .execute(pool)
+        .await;
+    match changed {
+        Ok(done) if done.rows_affected() == 1 => Ok(()),
+        Ok(_) => Err(UserError::Unknown { name: name.to_owned() }),
+        Err(e) if e.as_database_error().is_some_and(|e| e.is_foreign_key_violation()) => Err(UserError::NoPerson),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// Forbids or allows logging in, as `actor` wants it, with its row in the audit trail. Forbidding ends every login

@@ -1,12 +1,12 @@
 //! The inbox of cases.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
 
-use super::access::Right;
+use super::access::{Right, Visitor};
 use super::calls::{Choice, window_choices, window_name};
 use super::error::WebError;
 use super::page::{Page, render};
@@ -21,6 +21,9 @@ use crate::store::read_office::{self, PostRow, WindowRow};
 
 /// Rows on one page.
 const PAGE_ROWS: i64 = 50;
+/// Cases looked at in one query, and in all, for the amber ones.
+const SCAN_ROWS: i64 = 500;
+const SCAN_MOST: i64 = 10_000;
 /// Characters of a summary that a row shows.
 const ABOUT_LIMIT: usize = 80;
 /// The filter's value for every state in which somebody still has to act.
@@ -32,9 +35,22 @@ pub(super) struct Asked {
     state: Option<String>,
     window: Option<String>,
     owner: Option<String>,
-    overdue: Option<String>,
+    view: Option<String>,
     q: Option<String>,
     before: Option<String>,
+}
+
+/// The questions with which people come to the inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum View {
+    All,
+    /// Of the posts that the reader holds.
+    Mine,
+    Amber,
+    Red,
+    Returned,
+    /// Their residents wait to be rung.
+    Callback,
 }
 
 struct Row {
@@ -73,7 +89,8 @@ struct CasesPage {
     states: Vec<Choice>,
     windows: Vec<Choice>,
     owners: Vec<Owners>,
-    overdue: bool,
+    views: Vec<Choice>,
+    mine: bool,
     words: String,
     filtered: bool,
     first: bool,
@@ -91,6 +108,7 @@ pub(super) struct Owners {
 /// `GET /cases`.
 pub(super) async fn list(
     State(state): State<WebState>,
+    Extension(visitor): Extension<Visitor>,
     Query(asked): Query<Asked>,
     page: Page,
 ) -> Result<Response, WebError> {
@@ -108,27 +126,40 @@ pub(super) async fn list(
         return Err(WebError::BadRequest { field: "state" });
     }
     let now = clock::wall();
-    let overdue = form::text(asked.overdue.as_deref()).is_some();
+    let view = match form::text(asked.view.as_deref()) {
+        None => View::All,
+        Some(code) => View::from_code(code).ok_or(WebError::BadRequest { field: "view" })?,
+    };
+    let today = show::day(now);
     let filter = CaseFilter {
         state: form::text(Some(&wanted)).map(str::to_owned),
         window: form::number("window", Some(&window))?,
         owner: form::number("owner", Some(&owner))?,
-        due_before: overdue.then(|| show::day(now)),
+        due_before: (view == View::Red).then_some(today),
+        due_from: (view == View::Amber).then_some(today),
+        holder: (view == View::Mine).then_some(visitor.user),
+        returned: view == View::Returned,
+        callback: view == View::Callback,
         words: form::text(Some(&words)).map(str::to_owned),
         before: form::number("before", asked.before.as_deref())?,
     };
     let first = filter.before.is_none();
-    let mut cases = read_cases::cases(&state.pool, &filter, PAGE_ROWS + 1).await?;
+    let directory = (state.directory)();
+    let mut cases = match view {
+        View::Amber => amber(&state, filter, now, &directory.calendar).await?,
+        View::All | View::Mine | View::Red | View::Returned | View::Callback => {
+            read_cases::cases(&state.pool, &filter, PAGE_ROWS + 1).await?
+        }
+    };
     let more = cases.len() > PAGE_ROWS as usize;
     cases.truncate(PAGE_ROWS as usize);
     let older = cases.last().filter(|_| more).map(|last| {
         let before = last.number.to_string();
-        let overdue = if overdue { "1" } else { "" };
         let fields = [
             ("state", &*wanted),
             ("window", &window),
             ("owner", &owner),
-            ("overdue", overdue),
+            ("view", view.code()),
             ("q", &words),
             ("before", &before),
         ];
@@ -136,7 +167,6 @@ pub(super) async fn list(
     });
     let windows = read_office::windows(&state.pool).await?;
     let posts = read_office::posts(&state.pool).await?;
-    let directory = (state.directory)();
     let open = Choice { value: OPEN.to_owned(), label: t.open_states.to_owned(), chosen: wanted == OPEN };
     let states = CaseState::ALL.into_iter().map(|s| Choice {
         value: s.code().to_owned(),
@@ -149,13 +179,67 @@ pub(super) async fn list(
         states: std::iter::once(open).chain(states).collect(),
         windows: window_choices(&windows, page.lang, &window),
         owners: owners(posts, owner.parse().ok()),
-        filtered: overdue || [&wanted, &window, &owner, &words].iter().any(|f| !f.is_empty()),
-        overdue,
+        filtered: view != View::All || [&wanted, &window, &owner, &words].iter().any(|f| !f.is_empty()),
+        views: View::LISTED.into_iter().map(|v| v.choice(t, view)).collect(),
+        mine: view == View::Mine,
         words,
         first,
         older,
         page,
     })
+}
+
+/// The newest cases that are amber, one more than a page holds where there are more. How much office time is gone is reckoned
+/// here, so cases are looked through in portions, [`SCAN_MOST`] at most.
+async fn amber(
+    state: &WebState,
+    mut filter: CaseFilter,
+    now: DateTime<Utc>,
+    calendar: &Calendar,
+) -> Result<Vec<CaseRow>, WebError> {
+    let mut found = Vec::new();
+    for _ in 0..SCAN_MOST / SCAN_ROWS {
+        let portion = read_cases::cases(&state.pool, &filter, SCAN_ROWS).await?;
+        let Some(last) = portion.last() else { break };
+        filter.before = Some(last.number);
+        found.extend(portion.into_iter().filter(|case| light_of(case, now, calendar) == Some(Light::Amber)));
+        if found.len() > PAGE_ROWS as usize {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+impl View {
+    const LISTED: [Self; 6] = [Self::All, Self::Mine, Self::Amber, Self::Red, Self::Returned, Self::Callback];
+
+    /// As in the address; empty for all.
+    fn code(self) -> &'static str {
+        match self {
+            Self::All => "",
+            Self::Mine => "mine",
+            Self::Amber => "amber",
+            Self::Red => "red",
+            Self::Returned => "returned",
+            Self::Callback => "callback",
+        }
+    }
+
+    fn from_code(code: &str) -> Option<Self> {
+        Self::LISTED.into_iter().find(|view| view.code() == code)
+    }
+
+    fn choice(self, t: &'static Text, chosen: Self) -> Choice {
+        let label = match self {
+            Self::All => t.all,
+            Self::Mine => t.view_mine,
+            Self::Amber => t.view_amber,
+            Self::Red => t.overdue,
+            Self::Returned => t.returned,
+            Self::Callback => t.view_callback,
+        };
+        Choice { value: self.code().to_owned(), label: label.to_owned(), chosen: self == chosen }
+    }
 }
 
 /// The posts as choices, by organisation.

@@ -32,6 +32,7 @@ mod recording;
 mod routes;
 mod show;
 mod stream;
+mod tasks;
 #[cfg(test)]
 mod tests;
 pub mod text;

@@ -12,7 +12,7 @@ use super::access::Right::{
 };
 use super::{
     WebState, access, api, assets, audit, batches, call, calls, campaigns, case, case_api, case_forms, cases, login,
-    openapi, probes, recording, stream, trends, users, versions,
+    openapi, probes, recording, stream, tasks, trends, users, versions,
 };
 
 /// One route.
@@ -54,6 +54,10 @@ pub(super) fn table() -> Vec<Route> {
         post("/cases/{number}/correct", Page(WorkCases), case_forms::correct),
         post("/cases/{number}/note", Page(WorkCases), case_forms::note),
         post("/cases/{number}/move", Page(WorkCases), case_forms::move_on),
+        get("/tasks", Page(SeeCases), tasks::list),
+        post("/tasks/{id}/claim", Page(WorkCases), tasks::claim),
+        post("/tasks/{id}/release", Page(WorkCases), tasks::release),
+        post("/tasks/{id}/done", Page(WorkCases), tasks::done),
         // The office.
         get("/users", Page(ManageUsers), users::list),
         post("/users/{id}/disabled", Page(ManageUsers), users::disable),

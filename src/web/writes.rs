@@ -122,6 +122,7 @@ impl From<UserError> for WebError {
         match error {
             UserError::Unknown { .. } => Self::NotFound,
             UserError::Taken { .. } => Self::Conflict,
+            UserError::NoPerson => Self::BadRequest { field: "person" },
             UserError::Database(source) => Self::Database(source),
         }
     }

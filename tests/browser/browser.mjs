@@ -35,14 +35,18 @@ export const open = () => {
   after(() => browser?.close());
 };
 
-/** A page of somebody who is logged in, that fails the test on any script error, refused content or foreign request. */
-export const visit = async (t, who, options = {}) => {
+/** A page of somebody who is logged in, that fails the test on any script error, refused content or foreign request; save
+ *  `refusal`, the status of an answer that the test asks for. */
+export const visit = async (t, who, { refusal, ...options } = {}) => {
   const context = await browser.newContext({ locale: "zh-CN", viewport: { width: 1280, height: 860 }, ...options });
   if (who) await context.addCookies([{ name: "minxin", value: env(who), url, httpOnly: true, sameSite: "Strict" }]);
   const page = await context.newPage();
   const faults = [];
   page.on("pageerror", (error) => faults.push(String(error)));
-  page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
+  page.on("console", (message) => {
+    const asked = refusal && message.text().includes(`the server responded with a status of ${refusal}`);
+    if (message.type() === "error" && !asked) faults.push(message.text());
+  });
   page.on("request", (request) => {
     if (!request.url().startsWith(url)) faults.push(`asks another host: ${request.url()}`);
   });

@@ -128,8 +128,9 @@ test("a case is corrected, moved and its number shown", async (t) => {
   await page.getByRole("textbox", { name: "诉求内容" }).fill("父亲八十二岁，想申请高龄津贴，电话139****6655。");
   await page.getByRole("button", { name: "保存" }).click();
   await page.getByText("已保存").waitFor();
-  await page.getByLabel("说明").first().fill("已核对，派给老年人服务窗口");
-  await page.getByRole("button", { name: "派单" }).click();
+  const assigns = page.locator("form", { has: page.locator("button[value=assign]") });
+  await assigns.getByLabel("说明").fill("已核对，派给老年人服务窗口");
+  await assigns.getByRole("button", { name: "派单" }).click();
   await page.locator("h1 .chip", { hasText: "派单" }).waitFor();
   await shot(page, "case");
   await page.getByText("查看完整号码").first().click();
@@ -139,6 +140,38 @@ test("a case is corrected, moved and its number shown", async (t) => {
   await accessible(page);
 });
 
+test("two who work on one case: the second loses nothing", async (t) => {
+  const [first, second] = [await visit(t, "OPERATOR"), await visit(t, "OPERATOR", { refusal: 409 })];
+  for (const page of [first, second]) await page.goto(kase);
+  await first.getByText("加备注").first().click();
+  await first.getByLabel("备注", { exact: true }).fill("已联系本人");
+  await first.getByRole("button", { name: "加备注" }).click();
+  await first.getByText("已保存").waitFor();
+  await second.getByLabel("说明").first().fill("这段话不能丢");
+  await second.locator(".moves button").first().click();
+  await second.getByText("别人改动了这个案件").waitFor();
+  assert.equal(await second.getByLabel("说明").first().inputValue(), "这段话不能丢");
+  await second.locator("ol.timeline").getByText("已联系本人").waitFor();
+  await accessible(second);
+  await shot(second, "conflict");
+});
+
+test("a lost call is claimed, rung back and done", async (t) => {
+  const page = await visit(t, "OPERATOR");
+  await page.goto(url);
+  await page.getByRole("link", { name: "待办" }).click();
+  await page.waitForURL(`${url}/tasks`);
+  await accessible(page);
+  const task = page.locator("tr[data-task]", { hasText: "漏接来电" });
+  await task.getByRole("button", { name: "认领" }).click();
+  await task.getByLabel("怎么办的").fill("已回电，是问社保");
+  await accessible(page);
+  await shot(page, "tasks");
+  await task.getByRole("button", { name: "已办" }).click();
+  await page.getByText("即将到期").first().waitFor();
+  assert.equal(await task.count(), 0);
+});
+
 test("a changed case shows in an open inbox by itself", async (t) => {
   const inbox = await visit(t, "OPERATOR");
   await inbox.goto(`${url}/cases`);
@@ -146,7 +179,7 @@ test("a changed case shows in an open inbox by itself", async (t) => {
   const desk = await visit(t, "OPERATOR");
   await desk.goto(kase);
   const last = desk.locator(".moves button").first();
-  const state = (await last.textContent()).replace("↩", "").trim();
+  const state = (await last.textContent()).trim();
   await desk.getByLabel("说明").first().fill("流转");
   await last.click();
   await desk.getByText("已保存").waitFor();
@@ -166,7 +199,7 @@ test("the auditor checks the chain", async (t) => {
 
 test("pages hold at twice the size, in the dark, and without scripts", async (t) => {
   const big = await visit(t, "OPERATOR", { viewport: { width: 640, height: 480 } });
-  for (const address of [`${url}/calls`, call, `${url}/cases`, kase]) {
+  for (const address of [`${url}/calls`, call, `${url}/cases`, kase, `${url}/tasks`]) {
     await big.goto(address);
     const over = await big.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     assert.ok(over <= 0, `${address} is ${over} px too wide`);

@@ -9,6 +9,7 @@ mod hotline;
 mod keys;
 mod layering;
 mod lines;
+mod notices;
 mod outage;
 mod pages;
 mod privacy;

@@ -183,6 +183,51 @@ CREATE CONSTRAINT TRIGGER chain_case_event AFTER INSERT ON case_events
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON case_log FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON case_log FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+-- What somebody is to do ---------------------------------------------------------------------------------------------------
+
+ALTER TABLE cases ADD COLUMN offered_at timestamptz;
+UPDATE cases SET offered_at = (SELECT max(at) FROM case_events WHERE case_number = number AND move = 'assign') WHERE state = 'assigned';
+ALTER TABLE cases ADD CHECK ((offered_post_id IS NULL) = (offered_at IS NULL));
+ALTER TABLE campaigns ADD COLUMN notice text UNIQUE;
+ALTER TABLE users ADD COLUMN person_id bigint REFERENCES persons;
+
+CREATE TABLE tasks (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind        text NOT NULL CHECK (kind IN ('missed', 'message', 'dissatisfied', 'person', 'extended',
+                                              'unaccepted', 'amber', 'red', 'red_leader', 'listed')),
+    about       text NOT NULL,
+    case_number bigint REFERENCES cases,
+    call_id     uuid REFERENCES calls,
+    callback_id bigint UNIQUE REFERENCES callback_tasks,
+    number      text,
+    person_id   bigint REFERENCES persons,
+    promised    date,
+    created_at  timestamptz NOT NULL,
+    due_at      timestamptz NOT NULL,
+    sample_id   bigint UNIQUE REFERENCES sample,
+    claimed_at  timestamptz,
+    claimed_by  text,
+    done_at     timestamptz,
+    done_by     text,
+    outcome     text CHECK (outcome IN ('done', 'unreachable', 'acknowledged', 'moot')),
+    UNIQUE (kind, about),
+    CHECK (case_number IS NOT NULL OR call_id IS NOT NULL OR callback_id IS NOT NULL),
+    CHECK ((claimed_at IS NULL) = (claimed_by IS NULL)),
+    CHECK ((done_at IS NULL) = (done_by IS NULL) AND (done_by IS NULL) = (outcome IS NULL))
+);
+CREATE INDEX tasks_open ON tasks (due_at, id) WHERE done_at IS NULL;
+CREATE INDEX tasks_number ON tasks (number) WHERE kind IN ('missed', 'message');
+CREATE INDEX tasks_case ON tasks (case_number);
+CREATE TRIGGER never_deleted BEFORE DELETE ON tasks FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE FUNCTION guard_task() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.done_at IS NOT NULL THEN
+        RAISE EXCEPTION 'task %: what was done is not changed', OLD.id USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER guard_task BEFORE UPDATE ON tasks FOR EACH ROW EXECUTE FUNCTION guard_task();
+
 -- What every table and column means --------------------------------------------------------------------------------------
 
 COMMENT ON TABLE case_steps IS 'The moves that a case may make, each from where to where; every other is refused.';
@@ -200,6 +245,29 @@ COMMENT ON COLUMN cases.clock_from IS 'From when the time of the promise counts:
 COMMENT ON COLUMN cases.returns IS 'Times it was given back; at the second it goes to the arbiter.';
 COMMENT ON COLUMN cases.extensions IS 'Times its promise was extended.';
 COMMENT ON COLUMN cases.supervised IS 'Whether leadership watches it.';
+
+COMMENT ON COLUMN cases.offered_at IS 'When it was offered; null unless assigned.';
+COMMENT ON COLUMN campaigns.notice IS 'Notices by telephone, which are no survey: their kind and day; null for a survey.';
+COMMENT ON COLUMN users.person_id IS 'Who of the directory they are, so that they see the cases of their posts; null: nobody in it.';
+
+COMMENT ON TABLE tasks IS 'What somebody is to do about a call or a case; never deleted.';
+COMMENT ON COLUMN tasks.id IS 'Key.';
+COMMENT ON COLUMN tasks.kind IS 'Ring back: missed (a call that left no case), message (left a message or hung up midway), dissatisfied, person (asked for one in a survey); tell the caller: extended; tell staff: unaccepted, amber, red, red_leader, listed.';
+COMMENT ON COLUMN tasks.about IS 'What it is about; the same is not asked for twice.';
+COMMENT ON COLUMN tasks.case_number IS 'The case; null: none.';
+COMMENT ON COLUMN tasks.call_id IS 'The call; null: none.';
+COMMENT ON COLUMN tasks.callback_id IS 'dissatisfied, person: the wish it stands for; null otherwise.';
+COMMENT ON COLUMN tasks.number IS 'Number to ring, whole; null: none known. Shown masked.';
+COMMENT ON COLUMN tasks.person_id IS 'Who is to be told; null: a resident.';
+COMMENT ON COLUMN tasks.promised IS 'The last day of the promise it is about; null where it is about none.';
+COMMENT ON COLUMN tasks.created_at IS 'When it came to be.';
+COMMENT ON COLUMN tasks.due_at IS 'Until when it is to be done.';
+COMMENT ON COLUMN tasks.sample_id IS 'The call that the dialler makes for it; null: none.';
+COMMENT ON COLUMN tasks.claimed_at IS 'When somebody took it; null: nobody has.';
+COMMENT ON COLUMN tasks.claimed_by IS 'User name; null: nobody.';
+COMMENT ON COLUMN tasks.done_at IS 'When it was done; null: not yet.';
+COMMENT ON COLUMN tasks.done_by IS 'User name, or gateway; null: not yet.';
+COMMENT ON COLUMN tasks.outcome IS 'done, unreachable, acknowledged (by key), moot (nothing is left to do); null: not yet.';
 
 COMMENT ON TABLE case_log IS 'The chain over every event of every case, in the order of commits: append-only (B18, R12.4).';
 COMMENT ON COLUMN case_log.link IS 'From 1, gapless.';

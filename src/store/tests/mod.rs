@@ -16,6 +16,7 @@ mod measure;
 mod outage;
 mod replay;
 mod survey;
+mod tasks;
 mod usage;
 
 /// Longest wait for anything that happens by itself; reached only when it does not happen.

@@ -23,6 +23,10 @@ const CROWD: usize = 1_000;
 #[tokio::test(flavor = "multi_thread")]
 async fn people_can_work_with_the_pages() {
     let office = Office::open().await;
+    let tasks = "INSERT INTO tasks (kind, about, call_id, case_number, number, created_at, due_at)
+                 SELECT 'missed', 'a', id, NULL::bigint, caller, now(), now() - interval '9 minutes' FROM calls WHERE id = $1
+                 UNION ALL SELECT 'amber', 'b', NULL, $2, '13300000001', now(), now() + interval '2 hours'";
+    sqlx::query(tasks).bind(office.call).bind(office.case.as_i64()).execute(&office.pool).await.expect("tasks");
     tokio::spawn(keep_calling(office.live.clone()));
     drive(
         &office,

@@ -2,8 +2,9 @@
 
 use axum::http::StatusCode;
 
-use super::office::Office;
-use crate::store::users::Role;
+use super::office::{MASKED, Office, PLANTED, name};
+use crate::directory::PersonId;
+use crate::store::users::{self, Role};
 use crate::web::live::{News, Resume};
 
 #[tokio::test]
@@ -122,7 +123,10 @@ async fn lists_filter_and_page() {
         ("/cases?state=open", 5),
         ("/cases?state=closed", 0),
         ("/cases?window=7", 1),
-        ("/cases?overdue=1", 1),
+        ("/cases?view=red", 1),
+        ("/cases?view=mine", 0),
+        ("/cases?view=returned", 0),
+        ("/cases?view=callback", 0),
         ("/cases?q=%E8%B7%AF%E7%81%AF", 1),
         ("/cases?q=%25", 0),
         ("/calls", 6),
@@ -137,9 +141,67 @@ async fn lists_filter_and_page() {
     assert_eq!(rows(&format!("/calls?before={newest}")).await, 5);
     let number = office.get(Role::Operator, &format!("/cases?q={}", office.case)).await;
     assert_eq!(number.header("location"), format!("/cases/{}", office.case));
-    for bad in
-        ["/calls?number=13988776655", "/calls?date=gestern", "/cases?state=x", "/cases?window=x", "/calls?before=x"]
-    {
+    for bad in [
+        "/calls?number=13988776655",
+        "/calls?date=gestern",
+        "/cases?state=x",
+        "/cases?view=x",
+        "/cases?window=x",
+        "/calls?before=x",
+    ] {
         assert_eq!(office.get(Role::Operator, bad).await.status, StatusCode::BAD_REQUEST, "{bad}");
     }
+}
+
+#[tokio::test]
+async fn lost_calls_are_listed_claimed_and_done() {
+    let office = Office::open().await;
+    let sql = "INSERT INTO tasks (kind, about, case_number, number, created_at, due_at)
+               VALUES ('message', 'test', $1, $2, now(), now() - interval '1 minute') RETURNING id";
+    let id: i64 =
+        sqlx::query_scalar(sql).bind(office.case.as_i64()).bind(PLANTED).fetch_one(&office.pool).await.expect("a task");
+    let page = office.get(Role::Operator, "/tasks").await.text();
+    assert!(page.contains("留言待回电") && page.contains(MASKED) && !page.contains(PLANTED));
+    let rows = async |path: &str| office.get(Role::Operator, path).await.text().matches("class=\"row\"").count();
+    assert_eq!(rows("/cases?view=callback").await, 1);
+    assert!(!office.get(Role::Evaluator, "/tasks").await.text().contains("/claim"), "evaluators only look");
+    let told = async |role, what: &str, fields: &[(&str, &str)]| {
+        office.post(role, &format!("/tasks/{id}/{what}"), fields).await.header("location").to_owned()
+    };
+    assert_eq!(told(Role::Operator, "claim", &[]).await, "/tasks");
+    assert_eq!(told(Role::Admin, "claim", &[]).await, "/tasks?taken=1");
+    assert!(office.get(Role::Admin, "/tasks?taken=1").await.text().contains("别人已认领"));
+    assert!(office.get(Role::Operator, "/tasks?mine=1").await.text().contains(&format!("/tasks/{id}/done")));
+    assert!(!office.get(Role::Admin, "/tasks?mine=1").await.text().contains("data-task"));
+    assert_eq!(told(Role::Operator, "done", &[("outcome", "done"), ("remark", "已告知")]).await, "/tasks");
+    assert!(office.get(Role::Operator, "/tasks").await.text().contains("现在没有要办的事"));
+    assert_eq!(office.trail().await[0].1, "task_done");
+}
+
+#[tokio::test]
+async fn people_find_the_cases_of_their_posts_and_those_that_are_pressing() {
+    let office = Office::open().await;
+    let numbers = async |path: &str| -> Vec<String> {
+        let page = office.get(Role::Operator, path).await.text();
+        page.split("data-key=\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
+    };
+    assert!(office.get(Role::Operator, "/cases?view=mine").await.text().contains("minxin user person"));
+    let b: i64 = sqlx::query_scalar(
+        "SELECT p.b_person_id FROM cases AS k JOIN posts AS p ON p.id = k.owner_post_id WHERE k.number = $1",
+    )
+    .bind(office.case.as_i64())
+    .fetch_one(&office.pool)
+    .await
+    .expect("a person");
+    users::set_person(&office.pool, name(Role::Operator), Some(PersonId(b))).await.expect("says who");
+    assert_eq!(numbers("/cases?view=mine").await, [office.case.to_string()]);
+    assert!(users::set_person(&office.pool, name(Role::Operator), Some(PersonId(-1))).await.is_err());
+    // Of the five cases one is overdue; one that is due today and came yesterday is nearly so.
+    assert_eq!(numbers("/cases?view=red").await.len(), 1);
+    let amber = "UPDATE cases SET clock_from = clock_from - interval '60 days'
+                 WHERE number = (SELECT max(number) FROM cases WHERE due_on >= (now() AT TIME ZONE 'Asia/Shanghai')::date)
+                 RETURNING number";
+    let amber: i64 = sqlx::query_scalar(amber).fetch_one(&office.pool).await.expect("an old case");
+    assert!(numbers("/cases?view=amber").await.contains(&amber.to_string()));
+    assert!(!numbers("/cases?view=amber").await.contains(&office.case.to_string()));
 }

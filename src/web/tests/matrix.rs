@@ -36,6 +36,10 @@ const EXPECTED: &[(&str, &str)] = &[
     ("POST /cases/{number}/correct", "OA"),
     ("POST /cases/{number}/note", "OA"),
     ("POST /cases/{number}/move", "OA"),
+    ("GET /tasks", "OEA"),
+    ("POST /tasks/{id}/claim", "OA"),
+    ("POST /tasks/{id}/release", "OA"),
+    ("POST /tasks/{id}/done", "OA"),
     ("GET /users", "A"),
     ("POST /users/{id}/disabled", "A"),
     ("GET /audit", "U"),
@@ -98,7 +102,7 @@ fn path(office: &Office, campaign: i64, route: &Route) -> String {
     let path = route.path.replace("{number}", &office.case.to_string());
     let path =
         path.replace("{segment}", "1").replace("{name}", "style.css").replace("{code}", "en").replace("{hash}", "0");
-    let id = if path.starts_with("/users") {
+    let id = if path.starts_with("/users") || path.starts_with("/tasks") {
         "1".to_owned()
     } else if path.contains("/campaigns/") {
         campaign.to_string()

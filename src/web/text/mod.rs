@@ -83,7 +83,7 @@ table! {
     // Figures of the engine.
     q_packets, q_lost, q_late, q_concealed, q_jitter, q_mos, q_duplicate, q_sent, q_rtt, q_first_audio,
     // Cases.
-    cases, cases_none, cases_none_filtered, open_states, owner, overdue, overdue_only, due, due_today, days_left, days_over,
+    cases, cases_none, cases_none_filtered, open_states, owner, overdue, due, due_today, days_left, days_over,
     words, words_hint, place, summary, opened, number,
     // One case.
     back_to_cases, words_recognised, summary_now, correct_summary, reason, reason_hint, assign_to, timeline, promise, received, callback, reveal, reveal_hint, revealed, from_call, origin, kind, item, village,
@@ -98,6 +98,13 @@ table! {
     mv_assign, mv_accept, mv_handle, mv_answer, mv_follow_up, mv_close, mv_archive, mv_return, mv_redo, mv_extend,
     mv_urge, mv_supervise, no_state, no_hand, no_reason, no_post, no_ground, no_day, no_expired, no_extended,
     no_final,
+    view, view_mine, view_amber, view_callback, mine_none,
+    // What is to be done.
+    nav_tasks, tasks, tasks_mine, tasks_none, tasks_more, task, task_whom, task_due, task_rung, task_claim,
+    task_claimed, task_release, task_done, task_unreachable, task_remark, task_taken, tk_missed, tk_missed_hint,
+    tk_message, tk_message_hint, tk_dissatisfied, tk_dissatisfied_hint, tk_person, tk_person_hint, tk_extended,
+    tk_extended_hint, tk_unaccepted, tk_unaccepted_hint, tk_amber, tk_amber_hint, tk_red, tk_red_hint, tk_red_leader,
+    tk_red_leader_hint, tk_listed, tk_listed_hint,
     // Users.
     users, users_hint, role, last_seen, added, disabled, disable, enable, active, never, locked_until,
     role_operator, role_evaluator, role_admin, role_auditor, you,
@@ -163,6 +170,23 @@ impl Text {
             Refusal::Expired => self.no_expired,
             Refusal::Extended => self.no_extended,
             Refusal::Final => self.no_final,
+        }
+    }
+
+    /// What is to be done, and how, by its stored code.
+    pub fn task<'a>(&self, code: &'a str) -> (&'a str, &'a str) {
+        match code {
+            "missed" => (self.tk_missed, self.tk_missed_hint),
+            "message" => (self.tk_message, self.tk_message_hint),
+            "dissatisfied" => (self.tk_dissatisfied, self.tk_dissatisfied_hint),
+            "person" => (self.tk_person, self.tk_person_hint),
+            "extended" => (self.tk_extended, self.tk_extended_hint),
+            "unaccepted" => (self.tk_unaccepted, self.tk_unaccepted_hint),
+            "amber" => (self.tk_amber, self.tk_amber_hint),
+            "red" => (self.tk_red, self.tk_red_hint),
+            "red_leader" => (self.tk_red_leader, self.tk_red_leader_hint),
+            "listed" => (self.tk_listed, self.tk_listed_hint),
+            other => (other, ""),
         }
     }
 
