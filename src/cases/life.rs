@@ -10,6 +10,7 @@ use super::moves::{Ground, Hand, Move};
 use super::{State, deadline};
 use crate::clock::china;
 use crate::directory::{Calendar, PostId};
+use crate::ids::CaseNumber;
 
 /// Times that a case may be given back. At the last of them it goes to the arbiter, whose word is final (R5.7).
 pub const RETURNS_MAX: u16 = 2;
@@ -35,6 +36,12 @@ pub enum Entry {
     Moved(Moved),
     /// Given to a post without asking it: only in logs of earlier versions.
     Given(PostId),
+    /// It joined another case, or with `None` parted from it.
+    Joined(Option<CaseNumber>),
+    /// Another post was asked to do a part of it.
+    PartAdded,
+    /// A part of it is done.
+    PartDone,
 }
 
 /// A move as it stands in the log.
@@ -92,6 +99,10 @@ pub struct Life {
     pub extensions: u16,
     /// Whether leadership watches it.
     pub supervised: bool,
+    /// The case that it has joined.
+    pub lead: Option<CaseNumber>,
+    /// Parts of it that other posts have not done yet.
+    pub parts_open: u16,
 }
 
 /// A wish to move a case.
@@ -148,6 +159,9 @@ pub enum Refusal {
     /// Extended too often.
     #[error("extended {EXTENSIONS_MAX} times already")]
     Extended,
+    /// 办结 while another post has not done its part.
+    #[error("a part of it is open")]
+    Parts,
     /// Given back too often: the arbiter has decided.
     #[error("returned {RETURNS_MAX} times already: the arbiter's word is final")]
     Final,
@@ -175,6 +189,8 @@ impl Life {
             returns: 0,
             extensions: 0,
             supervised: false,
+            lead: None,
+            parts_open: 0,
         }
     }
 
@@ -186,6 +202,9 @@ impl Life {
                 self.owner = *post;
                 self.offered = self.offered.map(|_| *post);
             }
+            Entry::Joined(lead) => self.lead = *lead,
+            Entry::PartAdded => self.parts_open = self.parts_open.saturating_add(1),
+            Entry::PartDone => self.parts_open = self.parts_open.saturating_sub(1),
         }
     }
 
@@ -208,6 +227,9 @@ impl Life {
         }
         if mv.needs_reason() && reason.trim().is_empty() {
             return Err(Refusal::Reason(mv));
+        }
+        if mv == Move::Close && self.parts_open > 0 {
+            return Err(Refusal::Parts);
         }
         let mut outcome = Outcome { owner: Some(self.owner), ..Outcome::default() };
         match mv {

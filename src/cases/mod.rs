@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub mod alike;
 mod deadline;
 mod draft;
 pub mod escalation;

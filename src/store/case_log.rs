@@ -88,7 +88,7 @@ pub async fn life(db: &mut PgConnection, number: CaseNumber) -> Result<Life, sql
         .await?;
     let rows: Vec<Told> = sqlx::query_as(
         "SELECT at, kind, move, to_state, detail FROM case_events
-         WHERE case_number = $1 AND kind IN ('opened', 'moved', 'assigned') ORDER BY seq",
+         WHERE case_number = $1 AND kind NOT IN ('corrected', 'noted') ORDER BY seq",
     )
     .bind(number.as_i64())
     .fetch_all(db)
@@ -110,9 +110,23 @@ fn opening(row: &Told, received_at: DateTime<Utc>) -> Option<Opening> {
 }
 
 fn entry(row: &Told) -> Result<Option<Entry>, sqlx::Error> {
-    if row.kind == "assigned" {
-        return Ok(row.detail.get("owner").and_then(Value::as_i64).map(|post| Entry::Given(PostId(post))));
+    let key = |field: &str| row.detail.get(field).and_then(Value::as_i64);
+    match row.kind.as_str() {
+        "moved" => moved(row),
+        "assigned" => Ok(key("owner").map(|post| Entry::Given(PostId(post)))),
+        "part_added" => Ok(Some(Entry::PartAdded)),
+        "part_done" => Ok(Some(Entry::PartDone)),
+        // The log of the lead names who joined or left it, which changes nothing for the lead.
+        "linked" | "unlinked" => match key("lead").map(CaseNumber::try_from) {
+            None => Ok(Some(Entry::Joined(None))),
+            Some(Ok(lead)) => Ok(Some(Entry::Joined(Some(lead).filter(|_| row.kind == "linked")))),
+            Some(Err(e)) => Err(sqlx::Error::Decode(e.into())),
+        },
+        _ => Ok(None),
     }
+}
+
+fn moved(row: &Told) -> Result<Option<Entry>, sqlx::Error> {
     let (Some(mv), Some(to)) = (row.mv.as_deref().and_then(Move::from_code), row.to_state.as_deref()) else {
         return Ok(None);
     };
@@ -186,12 +200,13 @@ pub async fn verify(pool: &PgPool, known: Option<&Head>) -> Result<Verdict, sqlx
 /// # Errors
 /// When the database fails or is away, or a log cannot be read.
 pub async fn astray(pool: &PgPool, limit: usize) -> Result<Vec<CaseNumber>, sqlx::Error> {
-    type Row = (i64, String, i64, Option<i64>, NaiveDate, DateTime<Utc>, i16, i16, bool);
+    type Row = (i64, String, i64, Option<i64>, NaiveDate, DateTime<Utc>, i16, i16, bool, Option<i64>, i64);
     let mut db = pool.acquire().await?;
     let (mut astray, mut last) = (Vec::new(), 0);
     loop {
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT number, state, owner_post_id, offered_post_id, due_on, clock_from, returns, extensions, supervised
+            "SELECT number, state, owner_post_id, offered_post_id, due_on, clock_from, returns, extensions, supervised,
+                 lead_number, (SELECT count(*) FROM case_parts AS p WHERE p.case_number = number AND p.done_at IS NULL)
              FROM cases WHERE number > $1 ORDER BY number LIMIT $2",
         )
         .bind(last)
@@ -200,13 +215,15 @@ pub async fn astray(pool: &PgPool, limit: usize) -> Result<Vec<CaseNumber>, sqlx
         .await?;
         let Some((newest, ..)) = rows.last() else { return Ok(astray) };
         last = *newest;
-        for (number, state, owner, offered, due_on, clock_from, returns, extensions, supervised) in rows {
+        for (number, state, owner, offered, due_on, clock_from, returns, extensions, supervised, lead, parts) in rows {
             let number = CaseNumber::try_from(number).map_err(|e| sqlx::Error::Decode(e.into()))?;
             let life = life(&mut db, number).await?;
             let told = (life.state.code(), life.owner.0, life.offered.map(|p| p.0), life.due_on, life.clock_from);
             let counted = (i32::from(life.returns), i32::from(life.extensions), life.supervised);
+            let joined = (life.lead.map(CaseNumber::as_i64), i64::from(life.parts_open));
             if told != (state.as_str(), owner, offered, due_on, clock_from)
                 || counted != (i32::from(returns), i32::from(extensions), supervised)
+                || joined != (lead, parts)
             {
                 astray.push(number);
                 if astray.len() >= limit {

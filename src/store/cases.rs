@@ -43,6 +43,12 @@ pub enum CaseError {
         #[source]
         rule: Refusal,
     },
+    /// It cannot join or part, or take or end a part, as it stands.
+    #[error("case {number} cannot join, part or be done in parts so")]
+    Join {
+        /// The case.
+        number: CaseNumber,
+    },
     /// There is no such post.
     #[error("no post {}", post.0)]
     UnknownPost {
@@ -119,6 +125,9 @@ pub(super) async fn carry_out(
     let detail = serde_json::to_value(moved.outcome).map_err(|e| sqlx::Error::Encode(e.into()))?;
     let event = NewEvent { kind: "moved", moved: Some((moved.mv, from, moved.to)), detail };
     case_log::add(tx, by, event).await?;
+    if order.mv == Move::Answer {
+        tasks::tell_joined(tx, by.number, &calendar, by.at).await?;
+    }
     if order.mv == Move::Extend {
         tasks::tell_extension(tx, by.number, life.due_on, &calendar, by.at).await?;
     }
@@ -148,13 +157,13 @@ pub async fn note_case(pool: &PgPool, by: By<'_>) -> Result<i32, CaseError> {
 }
 
 /// A case as it stands, held until the transaction ends.
-struct Locked {
-    life: Life,
-    summary: String,
+pub(super) struct Locked {
+    pub life: Life,
+    pub summary: String,
 }
 
 /// Takes the case for this transaction, if its version is the one seen, and raises the version.
-async fn lock(tx: &mut PgConnection, by: By<'_>) -> Result<Locked, CaseError> {
+pub(super) async fn lock(tx: &mut PgConnection, by: By<'_>) -> Result<Locked, CaseError> {
     let row: Option<(String, i32)> = sqlx::query_as("SELECT summary, version FROM cases WHERE number = $1 FOR UPDATE")
         .bind(by.number.as_i64())
         .fetch_optional(&mut *tx)
@@ -208,7 +217,7 @@ async fn arbiter(tx: &mut PgConnection) -> Result<Option<PostId>, sqlx::Error> {
 
 /// Writes the change into the audit trail and makes all of it durable; returns the new version. The trail comes last:
 /// until the end of the transaction nobody else can append to it.
-async fn finish(mut tx: Transaction<'_, Postgres>, by: By<'_>, action: &str) -> Result<i32, CaseError> {
+pub(super) async fn finish(mut tx: Transaction<'_, Postgres>, by: By<'_>, action: &str) -> Result<i32, CaseError> {
     let object = format!("case/{}", by.number);
     audit::append_in(&mut tx, Deed { actor: by.actor, action, object: &object, reason: by.reason, at: by.at }).await?;
     tx.commit().await?;

@@ -71,6 +71,8 @@ impl Open {
             returns: 0,
             extensions: 0,
             supervised: false,
+            lead: None,
+            parts_open: 0,
         })
     }
 }

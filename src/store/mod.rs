@@ -37,6 +37,7 @@ pub mod export;
 pub mod fuzzing;
 pub mod invention;
 pub mod jobs;
+pub mod joins;
 pub mod links;
 pub mod notices;
 pub mod numbers;

@@ -188,7 +188,7 @@ pub async fn cases(pool: &PgPool, filter: &CaseFilter, limit: i64) -> Result<Vec
            AND (NOT $11 OR k.returns > 0)
            AND (NOT $12 OR EXISTS (
                SELECT FROM tasks AS t WHERE t.case_number = k.number AND t.done_at IS NULL
-                   AND t.kind IN ('message', 'dissatisfied', 'person', 'extended')))
+                   AND t.kind IN ('message', 'dissatisfied', 'person', 'extended', 'answered')))
            AND ($5::text IS NULL OR k.summary ILIKE $5 OR k.words ILIKE $5 OR k.place ILIKE $5)
            AND ($6::timestamptz IS NULL OR (k.opened_at, k.number) < ($6, $7::bigint))
          ORDER BY k.opened_at DESC, k.number DESC

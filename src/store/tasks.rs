@@ -227,6 +227,26 @@ pub(super) async fn tell_extension(
     Ok(())
 }
 
+/// The case that others have joined has an answer: each of their callers is to be told, once for each answer.
+pub(super) async fn tell_joined(
+    db: &mut PgConnection,
+    lead: CaseNumber,
+    calendar: &Calendar,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO tasks (kind, about, case_number, number, created_at, due_at)
+         SELECT 'answered', 'case/' || number || '/' || $2::timestamptz, number, callback, $2, $3 FROM cases
+         WHERE lead_number = $1 AND state IN ('received', 'assigned', 'accepted', 'handling') ON CONFLICT DO NOTHING",
+    )
+    .bind(lead.as_i64())
+    .bind(now)
+    .bind(calendar.close_of(calendar.add_workdays(now.with_timezone(&china()).date_naive(), 1)))
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Ends what there is nothing left to do about: the resident has an answer, the case was accepted or has another promise.
 /// Nobody is rung for it any more. Returns how many.
 ///
@@ -237,7 +257,7 @@ pub async fn settle(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, sqlx::Erro
     let moot: Vec<i64> = sqlx::query_scalar(
         "UPDATE tasks AS t SET done_at = $1, done_by = $2, outcome = 'moot' FROM cases AS k
          WHERE k.number = t.case_number AND t.done_at IS NULL AND t.claimed_by IS NULL
-             AND ((t.kind IN ('message', 'unaccepted', 'amber', 'red', 'red_leader', 'listed')
+             AND ((t.kind IN ('message', 'answered', 'unaccepted', 'amber', 'red', 'red_leader', 'listed')
                       AND k.state IN ('answered', 'follow_up', 'closed', 'archived'))
                   OR (t.kind IN ('amber', 'red', 'red_leader', 'listed', 'extended') AND t.promised <> k.due_on)
                   OR (t.kind = 'unaccepted' AND k.offered_post_id IS NULL))

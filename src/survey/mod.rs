@@ -24,6 +24,7 @@ mod interview;
 pub mod invented;
 pub mod listing;
 mod model;
+mod model;
 pub mod random;
 pub mod rates;
 mod results;

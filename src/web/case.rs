@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::access::{Right, Visitor};
 use super::calls::{Choice, window_name};
+use super::case_joins::Joins;
 use super::cases::{Due, Owners, due, owners};
 use super::error::WebError;
 use super::page::{Page, render};
@@ -118,6 +119,7 @@ struct CasePage {
     grounds: Vec<Choice>,
     extends: bool,
     owners: Vec<Owners>,
+    joins: Joins,
     events: Vec<Event>,
     saved: bool,
     kept: Kept,
@@ -187,6 +189,7 @@ pub(super) async fn show_case(
     };
     let life = case_log::life(&mut *state.pool.acquire().await?, case_number(&case)?).await?;
     let deadline = Deadline::of(&life, &(state.directory)().calendar);
+    let joins = Joins::of(state, &life, case.number, t, now).await?;
     let may_return = possible.contains(&Move::Return) && life.returns < RETURNS_MAX;
     let status = kept.status;
     let mut response = render(&CasePage {
@@ -235,6 +238,7 @@ pub(super) async fn show_case(
             && deadline.light(now) != Some(Light::Red),
         events: events.into_iter().rev().map(|e| event(e, t, now, &posts)).collect(),
         owners: owners(posts, kept.post.or(case.offered_post_id).or(Some(case.owner_post_id))),
+        joins,
         saved,
         state_code: case.state,
         kept,
@@ -268,6 +272,7 @@ fn event(row: CaseEventRow, t: &'static Text, now: DateTime<Utc>, posts: &[PostR
         let named = posts.iter().find(|p| p.id == id).map(|p| format!("{} · {}", p.org, p.title));
         Some(named.unwrap_or_else(|| id.to_string()))
     };
+    let number = |field: &str| row.detail.get(field)?.as_i64().map(|number| number.to_string());
     let named = |code: &Option<String>| {
         let code = code.as_deref()?;
         Some(CaseState::from_code(code).map_or(code, |s| t.case_state(s)).to_owned())
@@ -281,6 +286,10 @@ fn event(row: CaseEventRow, t: &'static Text, now: DateTime<Utc>, posts: &[PostR
         fact(t.owner, post("owner").filter(|_| owner)),
         fact(t.due, text("due_on")),
         fact(t.ground, text("ground").map(|code| t.ground_code(&code).to_owned())),
+        fact(t.part_post, post("post")),
+        fact(t.part_what, text("what")),
+        fact(t.joined_lead, number("lead")),
+        fact(t.case_, number("joined").or_else(|| number("left"))),
     ];
     let same = row.from_state == row.to_state;
     Event {

@@ -108,12 +108,12 @@ pub(super) async fn note(
     }
 }
 
-fn back(case: &CaseDetail) -> Response {
+pub(super) fn back(case: &CaseDetail) -> Response {
     Redirect::to(&format!("/cases/{}?saved=1", case.number)).into_response()
 }
 
 /// The page as the case stands now, with why it was not changed and what was typed.
-async fn again(
+pub(super) async fn again(
     state: &WebState,
     case: CaseDetail,
     page: Page,
@@ -124,6 +124,7 @@ async fn again(
     let (status, trouble) = match error {
         CaseError::Conflict { .. } => (StatusCode::CONFLICT, t.version_conflict),
         CaseError::Refused { rule, .. } => (StatusCode::UNPROCESSABLE_ENTITY, t.refusal(rule)),
+        CaseError::Join { .. } => (StatusCode::UNPROCESSABLE_ENTITY, t.no_join),
         CaseError::UnknownPost { .. } => (StatusCode::UNPROCESSABLE_ENTITY, t.no_post),
         CaseError::Unknown { .. } | CaseError::Database(_) => return Err(error.into()),
     };

@@ -17,6 +17,7 @@ mod campaigns;
 mod case;
 mod case_api;
 mod case_forms;
+mod case_joins;
 mod cases;
 mod error;
 mod form;

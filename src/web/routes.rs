@@ -11,8 +11,8 @@ use super::access::Right::{
     CorrectWords, Enter, Listen, ManageUsers, Reveal, RunCampaigns, SeeAudit, SeeCalls, SeeCases, WorkCases,
 };
 use super::{
-    WebState, access, api, assets, audit, batches, call, calls, campaigns, case, case_api, case_forms, cases, login,
-    openapi, probes, recording, stream, tasks, trends, users, versions,
+    WebState, access, api, assets, audit, batches, call, calls, campaigns, case, case_api, case_forms, case_joins,
+    cases, login, openapi, probes, recording, stream, tasks, trends, users, versions,
 };
 
 /// One route.
@@ -54,6 +54,10 @@ pub(super) fn table() -> Vec<Route> {
         post("/cases/{number}/correct", Page(WorkCases), case_forms::correct),
         post("/cases/{number}/note", Page(WorkCases), case_forms::note),
         post("/cases/{number}/move", Page(WorkCases), case_forms::move_on),
+        post("/cases/{number}/join", Page(WorkCases), case_joins::join),
+        post("/cases/{number}/part", Page(WorkCases), case_joins::part),
+        post("/cases/{number}/parts", Page(WorkCases), case_joins::add),
+        post("/cases/{number}/parts/{id}/done", Page(WorkCases), case_joins::end),
         get("/tasks", Page(SeeCases), tasks::list),
         post("/tasks/{id}/claim", Page(WorkCases), tasks::claim),
         post("/tasks/{id}/release", Page(WorkCases), tasks::release),

@@ -8,9 +8,11 @@ use super::access::Visitor;
 use super::error::WebError;
 use crate::cases::{Hand, Order};
 use crate::clock;
+use crate::directory::PostId;
 use crate::ids::{CallId, CaseNumber};
 use crate::store::Change;
 use crate::store::cases::{self, By, CaseError};
+use crate::store::joins;
 use crate::store::read_office;
 use crate::store::segments::{self, Correction, SegmentError};
 use crate::store::users::{self, Role, UserError};
@@ -53,6 +55,36 @@ pub(super) async fn correct_case(
 /// Adds a note to a case.
 pub(super) async fn note_case(state: &WebState, visitor: &Visitor, case: Shown<'_>) -> Result<(), CaseError> {
     cases::note_case(&state.pool, by(visitor, case)).await?;
+    state.live.changed(Change::Case(case.number));
+    Ok(())
+}
+
+/// What a case has to do with other cases and posts.
+pub(super) enum Joining<'a> {
+    /// It joins this one.
+    Join(CaseNumber),
+    /// It stands by itself again.
+    Part,
+    /// This post is asked to do that.
+    Add(PostId, &'a str),
+    /// A part is done; the reason says how.
+    End(i64),
+}
+
+/// Joins, parts, or divides a case.
+pub(super) async fn join_case(
+    state: &WebState,
+    visitor: &Visitor,
+    case: Shown<'_>,
+    how: Joining<'_>,
+) -> Result<(), CaseError> {
+    let (pool, by) = (&state.pool, by(visitor, case));
+    match how {
+        Joining::Join(lead) => joins::join(pool, by, lead).await?,
+        Joining::Part => joins::part_ways(pool, by).await?,
+        Joining::Add(post, what) => joins::add_part(pool, by, post, what).await?,
+        Joining::End(part) => joins::end_part(pool, by, part).await?,
+    };
     state.live.changed(Change::Case(case.number));
     Ok(())
 }
@@ -100,6 +132,7 @@ impl From<CaseError> for WebError {
         match error {
             CaseError::Unknown { .. } => Self::NotFound,
             CaseError::Conflict { .. } => Self::Conflict,
+            CaseError::Join { .. } => Self::Refused(error.to_string()),
             CaseError::Refused { rule, .. } => Self::Refused(rule.to_string()),
             CaseError::UnknownPost { .. } => Self::BadRequest { field: "post" },
             CaseError::Database(source) => Self::Database(source),

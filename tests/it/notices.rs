@@ -61,19 +61,19 @@ async fn who_answers_for_an_overdue_case_is_rung_and_acknowledges() {
     let pool = database(&gateway).await;
     let told = async {
         loop {
-            let told: Vec<(String, String)> = sqlx::query_as(
-                "SELECT kind, done_by FROM tasks WHERE outcome = 'acknowledged' ORDER BY kind",
-            )
-            .fetch_all(&pool)
-            .await
-            .expect("tasks");
+            let told: Vec<(String, String)> =
+                sqlx::query_as("SELECT kind, done_by FROM tasks WHERE outcome = 'acknowledged' ORDER BY kind")
+                    .fetch_all(&pool)
+                    .await
+                    .expect("tasks");
             if told.len() == 2 {
                 return told;
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    let told = tokio::time::timeout(WITHIN, told).await.unwrap_or_else(|_| panic!("nobody was told\n{}", gateway.log()));
+    let told =
+        tokio::time::timeout(WITHIN, told).await.unwrap_or_else(|_| panic!("nobody was told\n{}", gateway.log()));
     assert_eq!(told, [("red", "gateway"), ("red_leader", "gateway")].map(|(k, by)| (k.to_owned(), by.to_owned())));
     assert_eq!(village.rung(), BTreeMap::from([(B_ROLE.to_owned(), 1), (LEADER.to_owned(), 1)]));
     let left: Vec<String> = sqlx::query_scalar("SELECT kind FROM tasks WHERE done_at IS NULL ORDER BY kind")
@@ -81,10 +81,11 @@ async fn who_answers_for_an_overdue_case_is_rung_and_acknowledges() {
         .await
         .expect("tasks");
     assert_eq!(left, ["listed", "missed"], "the list is read by people, and a lost call rung back by them");
-    let log: Vec<String> = sqlx::query_scalar("SELECT detail->>'told' FROM case_events WHERE kind = 'noted' ORDER BY seq")
-        .fetch_all(&pool)
-        .await
-        .expect("the log");
+    let log: Vec<String> =
+        sqlx::query_scalar("SELECT detail->>'told' FROM case_events WHERE kind = 'noted' ORDER BY seq")
+            .fetch_all(&pool)
+            .await
+            .expect("the log");
     assert_eq!(log.len(), 2, "{log:?}");
     pool.close().await;
     let verified = tokio::task::block_in_place(|| gateway.must(&["verify"]));

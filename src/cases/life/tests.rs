@@ -124,6 +124,20 @@ fn the_clock_runs_from_the_first_word_whoever_has_the_case() {
 }
 
 #[test]
+fn nothing_is_closed_while_a_part_of_it_is_open() {
+    let mut life = after(&[Move::Assign, Move::Accept, Move::Handle]);
+    life.apply(&Entry::PartAdded);
+    life.apply(&Entry::PartAdded);
+    let answered = decide(&life, order(Move::Answer), Hand::Operator, "2026-03-03T10:00").expect("possible");
+    life.apply(&Entry::Moved(answered));
+    let close = |life: &Life| decide(life, order(Move::Close), Hand::Operator, "2026-03-03T10:00").map(|m| m.to);
+    life.apply(&Entry::PartDone);
+    assert_eq!(close(&life), Err(Refusal::Parts));
+    life.apply(&Entry::PartDone);
+    assert_eq!(close(&life), Ok(State::Closed));
+}
+
+#[test]
 fn logs_of_earlier_versions_are_read() {
     let mut life = begun();
     let moved = |mv, to| Entry::Moved(Moved { mv, at: at("2026-03-02T11:00"), to, outcome: Outcome::default() });

@@ -45,7 +45,8 @@ ALTER TABLE case_events ENABLE TRIGGER append_only;
 ALTER TABLE case_events
     DROP CONSTRAINT case_events_from_state_to_state_fkey,
     DROP CONSTRAINT case_events_kind_check,
-    ADD CONSTRAINT case_events_kind_check CHECK (kind IN ('opened', 'moved', 'assigned', 'corrected', 'noted')),
+    ADD CONSTRAINT case_events_kind_check CHECK (kind IN
+        ('opened', 'moved', 'assigned', 'corrected', 'noted', 'linked', 'unlinked', 'part_added', 'part_done')),
     ADD CHECK ((kind = 'moved') = (move IS NOT NULL)),
     ADD CHECK (reason <> '' OR move IS NULL OR move NOT IN ('return', 'redo', 'extend', 'urge', 'supervise')),
     ADD FOREIGN KEY (move, from_state, to_state) REFERENCES case_steps (move, from_state, to_state);
@@ -194,7 +195,7 @@ ALTER TABLE users ADD COLUMN person_id bigint REFERENCES persons;
 CREATE TABLE tasks (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind        text NOT NULL CHECK (kind IN ('missed', 'message', 'dissatisfied', 'person', 'extended',
-                                              'unaccepted', 'amber', 'red', 'red_leader', 'listed')),
+                                              'unaccepted', 'amber', 'red', 'red_leader', 'listed', 'answered')),
     about       text NOT NULL,
     case_number bigint REFERENCES cases,
     call_id     uuid REFERENCES calls,
@@ -228,6 +229,51 @@ BEGIN
 END $$;
 CREATE TRIGGER guard_task BEFORE UPDATE ON tasks FOR EACH ROW EXECUTE FUNCTION guard_task();
 
+-- Cases that belong together -----------------------------------------------------------------------------------------------
+
+ALTER TABLE cases ADD COLUMN lead_number bigint REFERENCES cases CHECK (lead_number <> number);
+CREATE INDEX cases_lead ON cases (lead_number) WHERE lead_number IS NOT NULL;
+CREATE TABLE case_parts (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    case_number bigint NOT NULL REFERENCES cases,
+    post_id     bigint NOT NULL REFERENCES posts,
+    what        text NOT NULL CHECK (what <> ''),
+    created_at  timestamptz NOT NULL,
+    created_by  text NOT NULL,
+    done_at     timestamptz,
+    done_by     text,
+    result      text CHECK (result <> ''),
+    CHECK ((done_at IS NULL) = (done_by IS NULL) AND (done_by IS NULL) = (result IS NULL))
+);
+CREATE INDEX case_parts_case ON case_parts (case_number, id);
+CREATE TRIGGER never_deleted BEFORE DELETE ON case_parts FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE FUNCTION guard_part() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.done_at IS NOT NULL OR (OLD.id, OLD.case_number, OLD.post_id, OLD.what, OLD.created_at, OLD.created_by)
+        IS DISTINCT FROM (NEW.id, NEW.case_number, NEW.post_id, NEW.what, NEW.created_at, NEW.created_by) THEN
+        RAISE EXCEPTION 'part %: what was asked and what was done never change', OLD.id
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER guard_part BEFORE UPDATE ON case_parts FOR EACH ROW EXECUTE FUNCTION guard_part();
+-- Checked at commit: nothing is closed while a part of it is open, and nothing joins a case that has itself joined another.
+CREATE FUNCTION guard_whole() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM cases AS k JOIN case_parts AS p ON p.case_number = k.number
+               WHERE k.number = NEW.number AND k.state IN ('closed', 'archived') AND p.done_at IS NULL) THEN
+        RAISE EXCEPTION 'case %: a part of it is open', NEW.number USING ERRCODE = 'check_violation';
+    END IF;
+    IF EXISTS (SELECT FROM cases AS k WHERE k.number = NEW.number AND k.lead_number IS NOT NULL
+               AND (EXISTS (SELECT FROM cases AS l WHERE l.number = k.lead_number AND l.lead_number IS NOT NULL)
+                    OR EXISTS (SELECT FROM cases AS f WHERE f.lead_number = k.number))) THEN
+        RAISE EXCEPTION 'case %: a case joins one that stands by itself', NEW.number USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER guard_whole AFTER UPDATE OF state, lead_number ON cases
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION guard_whole();
+
 -- What every table and column means --------------------------------------------------------------------------------------
 
 COMMENT ON TABLE case_steps IS 'The moves that a case may make, each from where to where; every other is refused.';
@@ -235,9 +281,9 @@ COMMENT ON COLUMN case_steps.move IS 'assign, accept, handle, answer, follow_up,
 COMMENT ON COLUMN case_steps.from_state IS 'State before.';
 COMMENT ON COLUMN case_steps.to_state IS 'State after; the same for what leaves a case where it stands.';
 
-COMMENT ON COLUMN case_events.kind IS 'opened, moved, corrected or noted; assigned in logs of earlier versions: given to a post without asking it.';
+COMMENT ON COLUMN case_events.kind IS 'opened, moved, corrected, noted, linked, unlinked, part_added or part_done; assigned in logs of earlier versions: given to a post without asking it.';
 COMMENT ON COLUMN case_events.move IS 'moved: which move; null otherwise.';
-COMMENT ON COLUMN case_events.detail IS 'opened: owner, asked_first, due_on; moved: owner, and what the move set: offered, due_on, ground; corrected: field, before, after.';
+COMMENT ON COLUMN case_events.detail IS 'opened: owner, asked_first, due_on; moved: owner, and what the move set: offered, due_on, ground; corrected: field, before, after; linked, unlinked: lead, or who joined or left; part_added: part, post, what; part_done: part.';
 COMMENT ON COLUMN cases.state IS 'Where it stands; changes only along case_steps.';
 COMMENT ON COLUMN cases.first_post_id IS 'The post that was asked first; never changes.';
 COMMENT ON COLUMN cases.offered_post_id IS 'The post that is to accept it; null unless assigned.';
@@ -252,7 +298,7 @@ COMMENT ON COLUMN users.person_id IS 'Who of the directory they are, so that the
 
 COMMENT ON TABLE tasks IS 'What somebody is to do about a call or a case; never deleted.';
 COMMENT ON COLUMN tasks.id IS 'Key.';
-COMMENT ON COLUMN tasks.kind IS 'Ring back: missed (a call that left no case), message (left a message or hung up midway), dissatisfied, person (asked for one in a survey); tell the caller: extended; tell staff: unaccepted, amber, red, red_leader, listed.';
+COMMENT ON COLUMN tasks.kind IS 'Ring back: missed (a call that left no case), message (left a message or hung up midway), dissatisfied, person (asked for one in a survey); tell the caller: extended, answered (the case that theirs has joined has an answer); tell staff: unaccepted, amber, red, red_leader, listed.';
 COMMENT ON COLUMN tasks.about IS 'What it is about; the same is not asked for twice.';
 COMMENT ON COLUMN tasks.case_number IS 'The case; null: none.';
 COMMENT ON COLUMN tasks.call_id IS 'The call; null: none.';
@@ -268,6 +314,18 @@ COMMENT ON COLUMN tasks.claimed_by IS 'User name; null: nobody.';
 COMMENT ON COLUMN tasks.done_at IS 'When it was done; null: not yet.';
 COMMENT ON COLUMN tasks.done_by IS 'User name, or gateway; null: not yet.';
 COMMENT ON COLUMN tasks.outcome IS 'done, unreachable, acknowledged (by key), moot (nothing is left to do); null: not yet.';
+
+COMMENT ON COLUMN cases.lead_number IS 'The case that it has joined, because both tell of the same matter; null: none. It keeps its own life and its own answer.';
+COMMENT ON TABLE case_parts IS 'What another post does for a case beside its owner: the case is closed once all are done.';
+COMMENT ON COLUMN case_parts.id IS 'Key.';
+COMMENT ON COLUMN case_parts.case_number IS 'The case.';
+COMMENT ON COLUMN case_parts.post_id IS 'The post that does it.';
+COMMENT ON COLUMN case_parts.what IS 'What it is to do.';
+COMMENT ON COLUMN case_parts.created_at IS 'When it was asked.';
+COMMENT ON COLUMN case_parts.created_by IS 'User name.';
+COMMENT ON COLUMN case_parts.done_at IS 'When it was done; null: not yet.';
+COMMENT ON COLUMN case_parts.done_by IS 'User name; null: not yet.';
+COMMENT ON COLUMN case_parts.result IS 'What came of it; null: not yet.';
 
 COMMENT ON TABLE case_log IS 'The chain over every event of every case, in the order of commits: append-only (B18, R12.4).';
 COMMENT ON COLUMN case_log.link IS 'From 1, gapless.';

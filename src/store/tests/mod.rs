@@ -11,6 +11,7 @@ use crate::ids::CallId;
 
 mod approvals;
 mod batches;
+mod joins;
 mod kill;
 mod measure;
 mod outage;

@@ -205,3 +205,44 @@ async fn people_find_the_cases_of_their_posts_and_those_that_are_pressing() {
     assert!(numbers("/cases?view=amber").await.contains(&amber.to_string()));
     assert!(!numbers("/cases?view=amber").await.contains(&office.case.to_string()));
 }
+
+#[tokio::test]
+async fn a_case_is_joined_and_divided_on_its_page() {
+    let office = Office::open().await;
+    let path = format!("/cases/{}", office.case);
+    let other: i64 = sqlx::query_scalar("SELECT min(number) FROM cases WHERE number <> $1")
+        .bind(office.case.as_i64())
+        .fetch_one(&office.pool)
+        .await
+        .expect("a case");
+    let version = async || -> String {
+        let version: i32 = sqlx::query_scalar("SELECT version FROM cases WHERE number = $1")
+            .bind(office.case.as_i64())
+            .fetch_one(&office.pool)
+            .await
+            .expect("a version");
+        version.to_string()
+    };
+    let tell = async |what: &str, fields: &[(&str, &str)]| {
+        let version = version().await;
+        let fields: Vec<_> = fields.iter().copied().chain([("version", &*version)]).collect();
+        office.post(Role::Operator, &format!("{path}/{what}"), &fields).await.status
+    };
+    assert_eq!(
+        tell("join", &[("lead", &office.case.to_string()), ("reason", "同一件事")]).await,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    assert_eq!(tell("join", &[("lead", &other.to_string()), ("reason", "同一件事")]).await, StatusCode::SEE_OTHER);
+    let page = office.get(Role::Operator, &path).await.text();
+    assert!(page.contains(&format!("并入 <a href=\"/cases/{other}\"")), "{page}");
+    assert!(office.get(Role::Operator, &format!("/cases/{other}")).await.text().contains("并入本案的"));
+    assert_eq!(tell("part", &[("reason", "不是一回事")]).await, StatusCode::SEE_OTHER);
+    assert_eq!(tell("parts", &[("post", "8"), ("reason", "核实年龄")]).await, StatusCode::SEE_OTHER);
+    let page = office.get(Role::Operator, &path).await.text();
+    assert!(page.contains("核实年龄") && page.contains("/parts/1/done") && !page.contains("并入 <a"));
+    assert_eq!(tell("parts/1/done", &[("reason", "已核实")]).await, StatusCode::SEE_OTHER);
+    assert!(!office.get(Role::Operator, &path).await.text().contains("/parts/1/done"));
+    for mv in ["linked", "unlinked", "part_added", "part_done"] {
+        assert!(office.get(Role::Operator, &path).await.text().contains(&format!("class=\"k-{mv}\"")), "{mv}");
+    }
+}

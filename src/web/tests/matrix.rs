@@ -36,6 +36,10 @@ const EXPECTED: &[(&str, &str)] = &[
     ("POST /cases/{number}/correct", "OA"),
     ("POST /cases/{number}/note", "OA"),
     ("POST /cases/{number}/move", "OA"),
+    ("POST /cases/{number}/join", "OA"),
+    ("POST /cases/{number}/part", "OA"),
+    ("POST /cases/{number}/parts", "OA"),
+    ("POST /cases/{number}/parts/{id}/done", "OA"),
     ("GET /tasks", "OEA"),
     ("POST /tasks/{id}/claim", "OA"),
     ("POST /tasks/{id}/release", "OA"),
@@ -102,7 +106,7 @@ fn path(office: &Office, campaign: i64, route: &Route) -> String {
     let path = route.path.replace("{number}", &office.case.to_string());
     let path =
         path.replace("{segment}", "1").replace("{name}", "style.css").replace("{code}", "en").replace("{hash}", "0");
-    let id = if path.starts_with("/users") || path.starts_with("/tasks") {
+    let id = if path.starts_with("/users") || path.starts_with("/tasks") || path.contains("/parts/") {
         "1".to_owned()
     } else if path.contains("/campaigns/") {
         campaign.to_string()

@@ -105,6 +105,10 @@ table! {
     tk_message, tk_message_hint, tk_dissatisfied, tk_dissatisfied_hint, tk_person, tk_person_hint, tk_extended,
     tk_extended_hint, tk_unaccepted, tk_unaccepted_hint, tk_amber, tk_amber_hint, tk_red, tk_red_hint, tk_red_leader,
     tk_red_leader_hint, tk_listed, tk_listed_hint,
+    // Cases that belong together.
+    no_join, no_parts, ck_linked, ck_unlinked, ck_part_added, ck_part_done, tk_answered, tk_answered_hint, parts,
+    parts_none, part_post, part_what, part_add, part_end, part_result, joins, joined_lead, joined_here, join,
+    join_number, unjoin, maybe_same, join_note,
     // Users.
     users, users_hint, role, last_seen, added, disabled, disable, enable, active, never, locked_until,
     role_operator, role_evaluator, role_admin, role_auditor, you,
@@ -170,6 +174,7 @@ impl Text {
             Refusal::Expired => self.no_expired,
             Refusal::Extended => self.no_extended,
             Refusal::Final => self.no_final,
+            Refusal::Parts => self.no_parts,
         }
     }
 
@@ -186,6 +191,7 @@ impl Text {
             "red" => (self.tk_red, self.tk_red_hint),
             "red_leader" => (self.tk_red_leader, self.tk_red_leader_hint),
             "listed" => (self.tk_listed, self.tk_listed_hint),
+            "answered" => (self.tk_answered, self.tk_answered_hint),
             other => (other, ""),
         }
     }
@@ -258,6 +264,10 @@ impl Text {
             "assigned" => self.ck_assigned,
             "corrected" => self.ck_corrected,
             "noted" => self.ck_noted,
+            "linked" => self.ck_linked,
+            "unlinked" => self.ck_unlinked,
+            "part_added" => self.ck_part_added,
+            "part_done" => self.ck_part_done,
             other => other,
         }
     }
