@@ -66,17 +66,14 @@ impl Engine for Whisper {
     }
 }
 
-/// Samples from which on the prompt helps: two seconds at 16 kHz.
-const PROMPTED_FROM: usize = 32_000;
-
 /// One thread's state, kept for its lifetime: making one takes 34 MB and 20 ms.
 struct Worker {
     state: WhisperState,
     context: Arc<WhisperContext>,
     /// Made once, for setting language and prompt leaks their text every time.
-    prompted: FullParams<'static, 'static>,
-    /// The same without the prompt, after which Whisper at times says nothing at all; for short audio.
     unprompted: FullParams<'static, 'static>,
+    /// The same with the prompt; for what it understands nothing of otherwise.
+    prompted: FullParams<'static, 'static>,
 }
 
 fn params() -> FullParams<'static, 'static> {
@@ -102,13 +99,13 @@ fn params() -> FullParams<'static, 'static> {
 
 impl Recogniser for Worker {
     fn recognise(&mut self, pcm_16k: &[f32]) -> Result<Vec<Candidate>, RecogniseError> {
-        // In a word or two the prompt is heard rather than the caller: 一 becomes 以下.
-        let prompt_first = pcm_16k.len() >= PROMPTED_FROM;
-        let heard = self.run(prompt_first, pcm_16k)?;
+        // Through a telephone the prompt costs more than it gives: after it Whisper at times says nothing at all, and in a
+        // word or two it is heard rather than the caller (一 becomes 以下). The script is `simplified`'s to see to.
+        let heard = self.run(false, pcm_16k)?;
         if heard.iter().any(|c| c.text.chars().any(char::is_alphanumeric)) {
             return Ok(heard);
         }
-        self.run(!prompt_first, pcm_16k)
+        self.run(true, pcm_16k)
     }
 
     fn score(&mut self, texts: &[&str]) -> Result<Vec<f32>, RecogniseError> {
