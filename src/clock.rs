@@ -1,6 +1,6 @@
 //! The only place that reads a clock. Pure modules take `now`; shells ask here.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, FixedOffset, Utc};
 
@@ -14,6 +14,13 @@ pub fn wall() -> DateTime<Utc> {
 #[expect(clippy::disallowed_methods, reason = "this module is the one that may")]
 pub fn monotonic() -> Instant {
     Instant::now()
+}
+
+/// Processor time that the calling thread has used since it began: what work costs, whatever else the machine does.
+pub fn thread_time() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let nanos = used.tv_nsec.clamp(0, 999_999_999) as u32;
+    Duration::new(used.tv_sec.unsigned_abs(), nanos)
 }
 
 /// China Standard Time, UTC+8 the whole year (GB/T 7408.1): the zone in which promises, hours and dates are reckoned.

@@ -1,7 +1,8 @@
-//! What waits for a recogniser: answers that a caller waits for, and utterances of finished calls.
+//! What waits for a recogniser: answers that a caller waits for, captions of what is being said, and utterances of finished
+//! calls.
 //!
-//! An answer always goes before an utterance of a finished call, and among answers the one whose time runs out first. Both
-//! lines are bounded: a full one turns the next away at once, so that the flow can ask for keys instead. An answer whose time
+//! An answer always goes before everything else, and among answers the one whose time runs out first; a caption goes before
+//! the utterances. All lines are bounded: a full one turns the next away at once, so that the flow can ask for keys instead. An answer whose time
 //! has run out is handed back as late, never recognised. Finished calls have no deadline, only patience.
 
 use std::collections::VecDeque;
@@ -28,17 +29,18 @@ pub enum Next<T> {
     Nothing,
 }
 
-/// Two lines of jobs.
+/// Three lines of jobs.
 #[derive(Debug)]
 pub struct Queue<T> {
     /// By deadline, soonest first.
     answers: VecDeque<(Instant, T)>,
+    captions: VecDeque<T>,
     utterances: VecDeque<T>,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { answers: VecDeque::new(), utterances: VecDeque::new() }
+        Self { answers: VecDeque::new(), captions: VecDeque::new(), utterances: VecDeque::new() }
     }
 }
 
@@ -56,6 +58,11 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// Takes in what is being said; whoever brings it keeps count of how many there are.
+    pub fn push_caption(&mut self, job: T) {
+        self.captions.push_back(job);
+    }
+
     /// Takes in an utterance of a finished call.
     ///
     /// # Errors
@@ -68,12 +75,16 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Takes out what is to be done next.
-    pub fn next(&mut self, now: Instant) -> Next<T> {
+    /// Takes out what is to be done next; captions and utterances only where `spare` says that answers have workers enough.
+    pub fn next(&mut self, now: Instant, spare: bool) -> Next<T> {
         match self.answers.pop_front() {
             Some((deadline, job)) if deadline <= now => Next::Late(job),
             Some((_, job)) => Next::Do(job),
-            None => self.utterances.pop_front().map_or(Next::Nothing, Next::Do),
+            None if spare => {
+                let next = self.captions.pop_front().or_else(|| self.utterances.pop_front());
+                next.map_or(Next::Nothing, Next::Do)
+            }
+            None => Next::Nothing,
         }
     }
 
@@ -104,7 +115,7 @@ mod tests {
         assert_eq!(queue.depth(), (answers.len(), utterances.len()));
         let mut order = String::new();
         loop {
-            match queue.next(at(now)) {
+            match queue.next(at(now), true) {
                 Next::Do(job) => order.push(job),
                 Next::Late(job) => order.extend(['!', job]),
                 Next::Nothing => break,
@@ -117,6 +128,19 @@ mod tests {
     fn answers_go_first_and_the_most_urgent_of_them() {
         check(&[('b', 200), ('a', 100), ('c', 300)], "xy", 0, "abcxy");
         check(&[('a', 100), ('b', 100), ('c', 100)], "", 0, "abc");
+    }
+
+    #[test]
+    fn captions_go_before_finished_calls_and_neither_without_a_spare_worker() {
+        let now = crate::clock::monotonic();
+        let mut queue = Queue::default();
+        queue.push_utterance('u').unwrap();
+        queue.push_caption('c');
+        assert_eq!(queue.next(now, false), Next::Nothing);
+        queue.push_answer('a', now + Duration::from_secs(1)).unwrap();
+        assert_eq!(queue.next(now, false), Next::Do('a'));
+        assert_eq!(queue.next(now, true), Next::Do('c'));
+        assert_eq!(queue.next(now, true), Next::Do('u'));
     }
 
     #[test]
@@ -137,7 +161,7 @@ mod tests {
             queue.push_utterance(i).unwrap();
         }
         assert_eq!(queue.push_utterance(98), Err(Full(98)));
-        assert!(matches!(queue.next(now), Next::Late(0)));
+        assert!(matches!(queue.next(now, true), Next::Late(0)));
         queue.push_answer(99, now).unwrap();
     }
 }

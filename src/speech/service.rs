@@ -22,6 +22,9 @@ use crate::clock;
 /// How long a finished call waits before it asks again for a place in a full queue.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// The part of a talkspurt that a caption shows, in samples at 8 kHz: the last ten seconds.
+pub const CAPTION: usize = 80_000;
+
 /// How recognition is set up.
 #[derive(Clone, Debug)]
 pub struct SpeechConfig {
@@ -82,12 +85,21 @@ pub struct Speech {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// Most workers that captions and finished calls may have at once: all but one, which is kept for answers. A single
+    /// worker does both, and an answer then waits for the utterance in hand.
+    most_lent: usize,
+    /// Most captions at once; none with a single worker, which answers need.
+    most_captions: usize,
     counters: Counters,
 }
 
 #[derive(Default)]
 struct State {
     queue: Queue<Job>,
+    /// Workers that have something else in hand than an answer.
+    lent: usize,
+    /// Captions that wait or are being recognised.
+    captions: usize,
     closing: bool,
 }
 
@@ -95,9 +107,19 @@ struct State {
 struct Job {
     pcm_8k: Vec<i16>,
     expect: Expect,
-    /// `Some` for an answer.
-    deadline: Option<Instant>,
+    kind: Kind,
     reply: oneshot::Sender<Result<Option<Text>, SpeechError>>,
+}
+
+/// What the text is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A caller waits for it until then.
+    Answer(Instant),
+    /// An operator reads along.
+    Caption,
+    /// The transcript of a finished call.
+    Utterance,
 }
 
 impl Speech {
@@ -115,11 +137,17 @@ impl Speech {
     /// # Errors
     /// As [`Speech::start`].
     pub fn with_engine(engine: Arc<dyn Engine>, threads: usize) -> Result<Self, SpeechError> {
-        let shared =
-            Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), counters: Counters::default() });
+        let threads = threads.max(1);
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            most_lent: (threads - 1).max(1),
+            most_captions: threads - 1,
+            counters: Counters::default(),
+        });
         // From here on a failure drops `speech`, which ends the workers already started.
         let mut speech = Self { shared, workers: Vec::new() };
-        for i in 0..threads.max(1) {
+        for i in 0..threads {
             let (engine, shared) = (engine.clone(), speech.shared.clone());
             let (started, ready) = std::sync::mpsc::sync_channel(1);
             let worker = thread::Builder::new().name(format!("speech-{i}")).spawn(move || match engine.recogniser() {
@@ -148,7 +176,7 @@ impl Speech {
         self.shared.counters.dropped(Rule::NoVoice, found.rejected as u64);
         let mut texts = Vec::new();
         for span in utterances(&pcm_8k, &found.speech) {
-            let answer = self.submit(pcm_8k[span].to_vec(), expect, Some(deadline))?;
+            let answer = self.submit(pcm_8k[span].to_vec(), expect, Kind::Answer(deadline))?;
             let text = match tokio::time::timeout_at(deadline.into(), answer).await {
                 Ok(text) => text.map_err(|_| SpeechError::ShuttingDown)??,
                 Err(_) => {
@@ -165,6 +193,22 @@ impl Speech {
             Expect::Digits => numbers::digits(&text).unwrap_or(text),
         };
         Ok(Heard { text, confidence, took: clock::monotonic() - asked })
+    }
+
+    /// The text so far of what somebody is saying, from one channel at 8 kHz; `None` where nothing is understood yet. Goes
+    /// after every answer. What is older than [`CAPTION`] is left out.
+    ///
+    /// # Errors
+    /// [`SpeechError::Busy`] at once where no worker can be spared: try again with more of it.
+    pub async fn caption(&self, pcm_8k: &[i16]) -> Result<Option<Heard>, SpeechError> {
+        let asked = clock::monotonic();
+        let recent = &pcm_8k[pcm_8k.len().saturating_sub(CAPTION)..];
+        let found = talkspurts(recent);
+        let (Some(first), Some(last)) = (found.speech.first(), found.speech.last()) else { return Ok(None) };
+        let reply = self.submit(recent[first.start..last.end].to_vec(), Expect::Free, Kind::Caption)?;
+        let text = reply.await.map_err(|_| SpeechError::ShuttingDown)??;
+        let took = clock::monotonic() - asked;
+        Ok(text.map(|Text { text, confidence }| Heard { text, confidence, took }))
     }
 
     /// The transcript of one whole channel of a finished call, at 8 kHz. Yields to answers between any two utterances, and
@@ -211,7 +255,7 @@ impl Speech {
 
     async fn utterance(&self, pcm: &[i16], span: Span) -> Result<Option<Text>, SpeechError> {
         loop {
-            match self.submit(pcm[span.clone()].to_vec(), Expect::Free, None) {
+            match self.submit(pcm[span.clone()].to_vec(), Expect::Free, Kind::Utterance) {
                 Ok(reply) => return reply.await.map_err(|_| SpeechError::ShuttingDown)?,
                 Err(SpeechError::Busy) => tokio::time::sleep(PATIENCE).await,
                 Err(error) => return Err(error),
@@ -223,17 +267,23 @@ impl Speech {
         &self,
         pcm_8k: Vec<i16>,
         expect: Expect,
-        deadline: Option<Instant>,
+        kind: Kind,
     ) -> Result<oneshot::Receiver<Result<Option<Text>, SpeechError>>, SpeechError> {
         let (reply, answer) = oneshot::channel();
-        let job = Job { pcm_8k, expect, deadline, reply };
+        let job = Job { pcm_8k, expect, kind, reply };
         let mut state = self.shared.lock();
         if state.closing {
             return Err(SpeechError::ShuttingDown);
         }
-        let pushed = match deadline {
-            Some(deadline) => state.queue.push_answer(job, deadline),
-            None => state.queue.push_utterance(job),
+        let pushed = match kind {
+            Kind::Answer(deadline) => state.queue.push_answer(job, deadline),
+            Kind::Caption if state.captions >= self.shared.most_captions => Err(Full(job)),
+            Kind::Caption => {
+                state.captions += 1;
+                state.queue.push_caption(job);
+                Ok(())
+            }
+            Kind::Utterance => state.queue.push_utterance(job),
         };
         drop(state);
         match pushed {
@@ -242,8 +292,11 @@ impl Speech {
                 Ok(answer)
             }
             Err(Full(job)) => {
-                if job.deadline.is_some() {
-                    self.shared.counters.update(|s| s.busy += 1);
+                match job.kind {
+                    Kind::Answer(_) => self.shared.counters.update(|s| s.busy += 1),
+                    Kind::Caption => self.shared.counters.update(|s| s.captions_skipped += 1),
+                    // It comes again.
+                    Kind::Utterance => {}
                 }
                 Err(SpeechError::Busy)
             }
@@ -268,17 +321,20 @@ impl Shared {
         while let Some(job) = self.next() {
             if job.reply.is_closed() {
                 // Whoever asked has gone: the caller hung up, or the deadline passed.
+                self.give_back(job.kind);
                 continue;
             }
-            let started = clock::monotonic();
+            let started = clock::thread_time();
             let mut dropped = |rule| self.counters.dropped(rule, 1);
             let result = transcriber::transcribe(recogniser, &job.pcm_8k, job.expect, &mut dropped);
-            let work = clock::monotonic() - started;
+            let work = clock::thread_time().saturating_sub(started);
             self.counters.update(|s| {
                 s.work += work;
                 s.audio += Duration::from_millis(millis(job.pcm_8k.len()).unsigned_abs());
-                s.utterances += u64::from(job.deadline.is_none());
+                s.captions += u64::from(job.kind == Kind::Caption);
+                s.utterances += u64::from(job.kind == Kind::Utterance);
             });
+            self.give_back(job.kind);
             // Nobody may be waiting any more.
             let _ = job.reply.send(result.map_err(SpeechError::from));
         }
@@ -288,8 +344,12 @@ impl Shared {
     fn next(&self) -> Option<Job> {
         let mut state = self.lock();
         while !state.closing {
-            match state.queue.next(clock::monotonic()) {
-                Next::Do(job) => return Some(job),
+            let spare = state.lent < self.most_lent;
+            match state.queue.next(clock::monotonic(), spare) {
+                Next::Do(job) => {
+                    state.lent += usize::from(!matches!(job.kind, Kind::Answer(_)));
+                    return Some(job);
+                }
                 Next::Late(job) => {
                     // Where nobody waits any more, the one who gave up has counted it.
                     if job.reply.send(Err(SpeechError::Late)).is_ok() {
@@ -300,6 +360,18 @@ impl Shared {
             }
         }
         None
+    }
+
+    /// A worker is through with a job of this kind: another may be lent.
+    fn give_back(&self, kind: Kind) {
+        if matches!(kind, Kind::Answer(_)) {
+            return;
+        }
+        let mut state = self.lock();
+        state.lent -= 1;
+        state.captions -= usize::from(kind == Kind::Caption);
+        drop(state);
+        self.changed.notify_one();
     }
 
     /// The queue stays whole after a panic elsewhere: no change to it can stop half-way.

@@ -14,13 +14,16 @@ pub struct SpeechStats {
     pub answered: u64,
     pub busy: u64,
     pub late: u64,
+    /// Captions of calls in progress recognised, and left out for want of a spare worker.
+    pub captions: u64,
+    pub captions_skipped: u64,
     /// Utterances of finished calls recognised.
     pub utterances: u64,
     /// What was kept out, by rule.
     pub drops: Drops,
     /// Audio given to the recogniser, without padding.
     pub audio: Duration,
-    /// Time that workers spent on it.
+    /// Processor time that workers spent on it.
     pub work: Duration,
 }
 
