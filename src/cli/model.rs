@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::bench::{self, How};
 use crate::speech::model::{self, Progress};
 
 /// Where weights lie.
@@ -46,9 +47,9 @@ enum Command {
     Bench {
         /// The folder
         recordings: PathBuf,
-        /// The model's name in the list
-        #[arg(long, default_value = "base")]
-        model: String,
+        /// The model's name in the list; without it every model that is here is measured, a row each
+        #[arg(long)]
+        model: Option<String>,
         /// Pass the audio through an 8 kHz A-law telephone line first
         #[arg(long)]
         g711: bool,
@@ -77,17 +78,31 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Fetch { name, folder } => println!("{}", fetch(&name, &folder.path)?.display()),
         Command::Verify { name, folder } => println!("{}", model::verify(&name, &folder.path)?.display()),
         Command::Bench { recordings, model, g711, threads, json, folder } => {
-            let weights = model::verify(&model, &folder.path)?;
-            super::bench::run(&weights, &recordings, g711, threads, json)?;
+            let how = How { g711, threads, json };
+            match model {
+                Some(name) => bench::one(&name, &model::verify(&name, &folder.path)?, &recordings, how)?,
+                None => bench::all(&installed(&folder.path)?, &recordings, how)?,
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// The listed models whose weights are here and right, name and file.
+fn installed(folder: &std::path::Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
+    let mut here = Vec::new();
+    for listed in model::list()? {
+        if folder.join(&listed.file).is_file() {
+            here.push((listed.name.clone(), model::verify(&listed.name, folder)?));
+        }
+    }
+    Ok(here)
+}
+
 fn list(folder: &std::path::Path) -> anyhow::Result<()> {
     for listed in model::list()? {
         let here = if folder.join(&listed.file).is_file() { "here" } else { "" };
-        println!("{:<16} {:>7} MB  {:<10} {here}", listed.name, listed.size_bytes / 1_000_000, listed.licence);
+        println!("{:<20} {:>7} MB  {:<10} {here}", listed.name, listed.size_bytes / 1_000_000, listed.licence);
     }
     Ok(())
 }

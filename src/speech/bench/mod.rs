@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use self::cer::Errors;
 use super::{Speech, SpeechError};
-use crate::clock;
 
 /// The list in a folder: file, tab, reference text.
 const TRANSCRIPTS: &str = "transcripts.tsv";
@@ -36,7 +35,10 @@ pub struct Row {
     pub heard: String,
     pub errors: Errors,
     pub audio: Duration,
-    pub took: Duration,
+    /// Of it, what was found to be speech and given to the recogniser.
+    pub speech: Duration,
+    /// Processor time of the recogniser.
+    pub work: Duration,
 }
 
 /// A folder.
@@ -45,7 +47,7 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// Character errors over the whole folder; see [`Errors::between`] for what counts.
     pub cer: f64,
-    /// Seconds of computing for a second of audio.
+    /// Seconds of one core for a second of speech; silence costs nothing.
     pub seconds_per_second: f64,
 }
 
@@ -63,10 +65,10 @@ pub async fn bench(speech: &Speech, folder: &Path, g711: bool) -> Result<Report,
             line.split_once('\t').ok_or_else(|| BenchError::Line { path: path.clone(), line: i + 1 })?;
         rows.push(row(speech, folder, file.trim(), reference.trim(), g711).await?);
     }
-    let (audio, took): (Vec<_>, Vec<_>) = rows.iter().map(|r| (r.audio, r.took)).unzip();
-    let (audio, took): (Duration, Duration) = (audio.iter().sum(), took.iter().sum());
+    let sum = |of: fn(&Row) -> Duration| rows.iter().map(of).sum::<Duration>().as_secs_f64();
+    let seconds_per_second = sum(|r| r.work) / sum(|r| r.speech).max(f64::EPSILON);
     let cer = rows.iter().map(|r| r.errors).sum::<Errors>().rate();
-    Ok(Report { rows, cer, seconds_per_second: took.as_secs_f64() / audio.as_secs_f64().max(f64::EPSILON) })
+    Ok(Report { rows, cer, seconds_per_second })
 }
 
 async fn row(speech: &Speech, folder: &Path, file: &str, reference: &str, g711: bool) -> Result<Row, BenchError> {
@@ -74,12 +76,13 @@ async fn row(speech: &Speech, folder: &Path, file: &str, reference: &str, g711: 
     let (pcm, rate_hz) = read(&path)?;
     let pcm_8k = if g711 { telephone::through_g711(&pcm, rate_hz) } else { telephone::narrowband(&pcm, rate_hz) };
     let audio = Duration::from_secs_f64(pcm.len() as f64 / f64::from(rate_hz));
-    let started = clock::monotonic();
+    let before = speech.stats();
     let segments = speech.transcribe(pcm_8k).await.map_err(|source| BenchError::Speech { path, source })?;
-    let took = clock::monotonic() - started;
+    let after = speech.stats();
+    let (spoken, work) = (after.audio - before.audio, after.work - before.work);
     let heard: String = segments.into_iter().map(|s| s.text).collect();
     let errors = Errors::between(reference, &heard);
-    Ok(Row { file: file.to_owned(), reference: reference.to_owned(), heard, errors, audio, took })
+    Ok(Row { file: file.to_owned(), reference: reference.to_owned(), heard, errors, audio, speech: spoken, work })
 }
 
 /// The samples of a WAV file with one channel, full scale at one, and their rate.

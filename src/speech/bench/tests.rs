@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock;
 use crate::speech::{Expect, SpeechConfig};
 
 /// The weights, which `minxin model fetch base` puts there; `MINXIN_MODEL` names another place.
@@ -30,6 +31,57 @@ async fn real_speech_is_understood() {
     let report = bench(&speech(1), &data("speech"), true).await.unwrap();
     assert_eq!(report.rows.len(), 2);
     assert!(report.cer <= 0.1, "{report:#?}");
+    assert!(report.seconds_per_second > 0.0 && report.rows.iter().all(|r| r.speech <= r.audio));
+}
+
+/// Character error rates when they were last measured, and by how much one may rise.
+const PROMPTS_CER: f64 = 0.145;
+const RECORDINGS_CER: f64 = 0.177;
+const RISE: f64 = 0.005;
+
+const GATE: [(&str, &str); 8] = [
+    ("case.opened", "您的事情已经登记好了，编号是"),
+    ("owner.district.1", "区政务服务中心企业服务窗口"),
+    ("owner.district.2", "区政务服务中心社会保障窗口"),
+    ("owner.township", "您所在街道、乡的为民服务中心"),
+    ("person.none", "现在没有人接听。请您在嘀声后留言，我们会给您回电话。"),
+    ("readback.confirm", "对的，请按一，或者说对；不对，请按二，或者说不对。"),
+    ("survey.about_service", "想听听您对我们服务的看法。"),
+    ("survey.check.ours", "是我们打的，您可以放心。最近一次是"),
+];
+
+/// A fixed set that is always here: sentences of our own prompts, each of which is a recording with its text.
+#[tokio::test]
+async fn no_change_makes_recognition_worse() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    let mut list = String::new();
+    for (id, text) in GATE {
+        let file = format!("{id}.wav");
+        std::fs::copy(root.join("prompts/zh-CN").join(&file), folder.path().join(&file)).unwrap();
+        list += &format!("{file}\t{text}\n");
+    }
+    std::fs::write(folder.path().join(TRANSCRIPTS), list).unwrap();
+    let report = bench(&speech(1), folder.path(), true).await.unwrap();
+    assert_eq!(report.rows.len(), GATE.len());
+    assert!(report.cer <= PROMPTS_CER + RISE, "{:.3} {report:#?}", report.cer);
+}
+
+/// Real recordings, which lie beside the repository where they may not lie in it.
+#[tokio::test]
+async fn no_change_makes_real_recordings_worse() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/speech");
+    if !folder.join(TRANSCRIPTS).is_file() {
+        println!("{} is not here: nothing is measured", folder.display());
+        return;
+    }
+    let report = bench(&speech(1), &folder, true).await.unwrap();
+    println!(
+        "{:.1} % of characters wrong, {:.3} s of a core for a second of speech",
+        report.cer * 100.0,
+        report.seconds_per_second
+    );
+    assert!(report.cer <= RECORDINGS_CER + RISE, "{:.3} {report:#?}", report.cer);
 }
 
 #[tokio::test]
