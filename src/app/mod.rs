@@ -19,7 +19,7 @@ mod serve;
 mod shared;
 mod spoken;
 mod survey_call;
-mod transcripts;
+pub mod transcripts;
 pub mod transfer;
 pub mod voice;
 

@@ -109,10 +109,7 @@ impl Gateway {
         let stop = CancellationToken::new();
         let (beside, calls) = (TaskTracker::new(), TaskTracker::new());
         beside.spawn(crash::end_calls(shared.store.clone(), config.data_dir.clone(), started));
-        // Without a recogniser recordings wait for a start that has one.
-        if shared.speech.is_some() {
-            beside.spawn(transcripts::work(Arc::clone(&shared), stop.clone()));
-        }
+        beside.spawn(transcripts::work(Arc::clone(&shared), stop.clone()));
         beside.spawn(room::watch(Arc::clone(&shared), config.recordings.clone(), stop.clone()));
         beside.spawn(caretaker::look_after(Arc::clone(&shared), stop.clone()));
         beside.spawn(pass_changes(Arc::clone(&shared), stop.clone()));

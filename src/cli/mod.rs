@@ -26,6 +26,7 @@ mod prompts;
 mod replay;
 mod serve;
 mod survey;
+mod transcribe;
 mod user;
 mod verify;
 
@@ -68,6 +69,8 @@ enum Command {
     Campaign(campaign::Args),
     /// Write calls or cases to standard output as CSV, numbers masked; published figures; verify them
     Export(export::Args),
+    /// Transcribe the recordings that wait for it, beside the gateway or in its place
+    Transcribe(transcribe::Args),
     /// Run a captured call again and tell whether the same comes out
     Replay(replay::Args),
     /// Compare recordings with their hashes, and follow the log of cases and the audit trail; exit code 1 when one was changed
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Db(args) => with_runtime(db::run(args)),
         Command::Model(args) => model::run(args),
         Command::Replay(args) => replay::run(&args),
+        Command::Transcribe(args) => with_runtime(transcribe::run(args)),
         Command::Prompts(args) => prompts::run(args),
         Command::User(args) => with_runtime(user::run(args)),
         Command::Survey(args) => with_runtime(survey::run(args)),

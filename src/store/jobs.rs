@@ -50,6 +50,17 @@ pub async fn claim(pool: &PgPool, lease: Duration, now: DateTime<Utc>) -> Result
     Ok(row.map(|(call, attempt, recording_path)| Job { call: CallId(call), attempt, recording_path }))
 }
 
+/// Prolongs a claim to `lease` from now; whether it is still the claimer's.
+pub async fn renew(pool: &PgPool, job: &Job, lease: Duration, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+    let renewed = sqlx::query("UPDATE transcription_jobs SET leased_until = $3 WHERE call_id = $1 AND attempts = $2")
+        .bind(job.call.0)
+        .bind(job.attempt)
+        .bind(now + lease)
+        .execute(pool)
+        .await?;
+    Ok(renewed.rows_affected() == 1)
+}
+
 /// Stores the transcript and removes the job, in one transaction.
 pub async fn finish(pool: &PgPool, call: CallId, segments: &[Segment]) -> Result<(), sqlx::Error> {
     let mut tx = pool.begin().await?;
@@ -184,7 +195,9 @@ mod tests {
         let first = claim(&pool, LEASE, now).await.expect("claims").expect("one");
         assert_eq!((first.attempt, first.recording_path.as_str()), (1, &*format!("recordings/{}.wav", calls[0])));
         assert_eq!(claim(&pool, LEASE, now + LEASE / 2).await.expect("asks"), None);
+        assert!(renew(&pool, &first, LEASE, now).await.expect("renews"));
         assert_eq!(claim(&pool, LEASE, now + LEASE).await.expect("claims").expect("again").attempt, 2);
+        assert!(!renew(&pool, &first, LEASE, now + LEASE).await.expect("asks"), "it is another one's");
         // The first worker was slow, not dead: what it says no longer counts, and what it brings does no harm.
         fail(&pool, &first, "slow", now + LEASE).await.expect("says so");
         assert_eq!(claim(&pool, LEASE, now + LEASE + RETRY).await.expect("asks"), None, "the second lease holds");
