@@ -10,13 +10,14 @@ use std::time::Duration;
 use rtrb::RingBuffer;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::beside::{self, BesidePort};
 use super::capture::{CapturedLeg, Captures, Identity};
 use super::disk::{Disk, LocalDisk};
 use super::ear::Ear;
 use super::error::MediaError;
 use super::leg::Leg;
 use super::meter::Meter;
-use super::ports::PortPool;
+use super::ports::{PortPair, PortPool};
 use super::pump::Pump;
 use super::recorder::{self, Source, Starts, Writer};
 use super::rtcp::NtpTime;
@@ -35,6 +36,8 @@ const COMMAND_RING: usize = 8_192;
 const NOTE_RING: usize = 8_192;
 /// Frames of callers' audio that may wait for one pump; more are dropped and counted.
 const HEARD_RING: usize = 4_096;
+/// Datagrams beside RTP that may wait for one pump; more are dropped and counted.
+const BESIDE_RING: usize = 256;
 /// Blocks of recordings that may wait for the writer; more are dropped and counted.
 const TAPE_RING: usize = 16_384;
 /// Recordings that may wait to begin; more are refused.
@@ -129,11 +132,33 @@ impl Engine {
     /// # Errors
     /// When ports or slots are used up, or the thread takes no commands.
     pub fn open(&self, call: CallId) -> Result<MediaSession, MediaError> {
+        self.open_on(call, self.ports.lend()?, None)
+    }
+
+    /// As [`Self::open`], with the way for what comes to the RTP port and is not RTP: a browser's STUN and DTLS.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with_beside(&self, call: CallId) -> Result<(MediaSession, BesidePort), MediaError> {
+        let ports = self.ports.lend()?;
+        let socket = ports.rtp.try_clone().map_err(|source| MediaError::Socket {
+            address: SocketAddr::new(self.ports.address(), ports.port()),
+            source,
+        })?;
+        let (sender, arriving) = mpsc::channel(beside::QUEUE);
+        Ok((self.open_on(call, ports, Some(sender))?, BesidePort::new(socket, arriving)))
+    }
+
+    fn open_on(
+        &self,
+        call: CallId,
+        ports: PortPair,
+        beside: Option<mpsc::Sender<(SocketAddr, Vec<u8>)>>,
+    ) -> Result<MediaSession, MediaError> {
         let most = MediaError::CallsExhausted { most: self.lanes.len() * MAX_CALLS };
         let Some(lane) = self.lanes.iter().min_by_key(|lane| lane.load.load(Ordering::Relaxed)) else {
             return Err(most);
         };
-        let ports = self.ports.lend()?;
         let local = SocketAddr::new(self.ports.address(), ports.port());
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
         let (events, arriving) = mpsc::channel(EVENT_QUEUE);
@@ -146,6 +171,7 @@ impl Engine {
             events: Mutex::new(Some(events)),
             ear: Mutex::new(Ear::default()),
             ear_grew: Notify::new(),
+            beside,
             closed: Mutex::new(Some(closed)),
         });
         let Some(slot) = lock(&lane.registry).insert(Arc::clone(&shared)) else { return Err(most) };
@@ -200,6 +226,7 @@ impl Engine {
         let (commanding, commands) = RingBuffer::new(COMMAND_RING);
         let (notes, noted) = RingBuffer::new(NOTE_RING);
         let (heard, hearing) = RingBuffer::new(HEARD_RING);
+        let (beside, arriving) = RingBuffer::new(BESIDE_RING);
         let (tape, taped) = RingBuffer::new(TAPE_RING);
         let (writing, written) = RingBuffer::new(TAPE_RING);
         let pump_wake = Arc::new(Wake::blocking().map_err(start("pump wake-up"))?);
@@ -213,7 +240,7 @@ impl Engine {
             registry: Mutex::new(Registry::new(MAX_CALLS)),
         });
         let recorder = Arc::clone(&self.recorder_wake);
-        let rings = Rings { commands, notes, heard, tape, written, pump: Arc::clone(&pump_wake), recorder };
+        let rings = Rings { commands, notes, heard, beside, tape, written, pump: Arc::clone(&pump_wake), recorder };
         let worker = Worker::new(Arc::clone(&lane), rings).map_err(start("descriptors"))?;
         let (ended, recorder_ended) = (Arc::clone(&pump_wake), Arc::clone(&self.recorder_wake));
         let running = spawn(&format!("media-{n}"), move || {
@@ -227,6 +254,7 @@ impl Engine {
             lane: Arc::clone(&lane),
             notes: noted,
             heard: hearing,
+            beside: arriving,
             wake: pump_wake,
             dropped: Arc::clone(&self.undelivered),
         };

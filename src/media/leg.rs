@@ -148,9 +148,10 @@ impl Leg {
         self.junction.plug(plug, |plug| outlet.unplugged(plug));
     }
 
-    /// The peer's address, once RTP from any other would be dropped until the next [`Self::connect`].
+    /// The peer's address, once RTP from any other would be dropped until the next [`Self::connect`]. The port of a browser
+    /// stays open to its connectivity checks, which come from wherever it moves to.
     pub fn settled(&self) -> Option<SocketAddr> {
-        self.link.as_ref().and_then(|link| link.latch.settled())
+        self.link.as_ref().filter(|link| !link.is_muxed()).and_then(|link| link.latch.settled())
     }
 
     /// What is played and which digits are sent.
@@ -188,6 +189,9 @@ impl Leg {
     pub fn rtp_datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Instant, outlet: &mut impl Outlet) {
         let now = self.since_opening(now);
         let Some(link) = &mut self.link else { return };
+        if link.is_muxed() && is_rtcp(datagram) {
+            return self.rtcp_in_link(datagram, from, now);
+        }
         let kind = Header::parse(datagram).ok().and_then(|(header, _)| link.kind(header.payload_type));
         let mut buffer; // Filled for a protected packet only: most are not.
         let datagram = match &mut link.srtp {
@@ -230,7 +234,10 @@ impl Leg {
 
     /// Takes in a datagram from the RTCP socket.
     pub fn rtcp_datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) {
-        let now = self.since_opening(now);
+        self.rtcp_in_link(datagram, from, self.since_opening(now));
+    }
+
+    fn rtcp_in_link(&mut self, datagram: &[u8], from: SocketAddr, now: Duration) {
         let Some(link) = &mut self.link else { return };
         if from.ip() != link.remote_rtcp().ip() {
             self.figures.foreign += 1;
@@ -429,7 +436,7 @@ impl Leg {
 
     fn report(&mut self, at: Duration, goodbye: bool, outlet: &mut impl Outlet) {
         let Some(link) = &self.link else { return };
-        let to = link.remote_rtcp();
+        let (to, muxed) = (link.remote_rtcp(), link.is_muxed());
         let (packets, octets) = self.sender.counts();
         let rtp = self.sender.timestamp(samples(at)).0;
         let sender = (packets > 0).then(|| rtcp::SenderInfo { ntp: self.ntp(at), rtp, packets, octets });
@@ -452,8 +459,11 @@ impl Leg {
         let len = out.first_chunk_mut().map_or(0, |out| report.write(out));
         let srtp = self.link.as_mut().and_then(|link| link.srtp.as_mut());
         let len = srtp.map_or(Some(len), |srtp| srtp.protect_rtcp(&mut out, len));
-        if let Some(len) = len {
-            outlet.rtcp(&out[..len], to);
+        match len {
+            // A report that the system refused is lost, as on the network.
+            Some(len) if muxed => drop(outlet.rtp(&out[..len], to)),
+            Some(len) => outlet.rtcp(&out[..len], to),
+            None => {}
         }
     }
 
@@ -477,15 +487,27 @@ impl Link {
         }
     }
 
+    /// Whether RTP and RTCP share the peer's port, and ours (RFC 5761).
+    fn is_muxed(&self) -> bool {
+        self.stream.remote_rtcp == self.stream.remote_rtp
+    }
+
     /// Where RTCP goes: as described, or beside the RTP of a peer behind a translator.
     fn remote_rtcp(&self) -> SocketAddr {
-        if self.latch.translated() {
+        if self.is_muxed() {
+            self.latch.remote()
+        } else if self.latch.translated() {
             let rtp = self.latch.remote();
             SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1))
         } else {
             self.stream.remote_rtcp
         }
     }
+}
+
+/// Whether a packet at a shared port is RTCP, by its second octet (RFC 5761 §4).
+fn is_rtcp(datagram: &[u8]) -> bool {
+    datagram.get(1).is_some_and(|second| (192..224).contains(second))
 }
 
 /// The beginning of `buffer` with a copy of the datagram; `None` where that is too long.

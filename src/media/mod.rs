@@ -14,6 +14,7 @@
 //! Invariants: an engine thread never locks, logs, blocks or awaits, and allocates nothing per packet; a full ring drops
 //! a recording's or a listener's audio, never the call; nobody but the negotiated peer reaches recording or recogniser.
 
+pub mod beside;
 pub mod bridge;
 pub mod capture;
 pub mod clip;
@@ -76,6 +77,7 @@ mod shared;
 mod wake;
 mod worker;
 
+pub use beside::BesidePort;
 pub use bridge::{Bridge, MAX_PARTIES, PartyId, Role};
 pub use clip::Clip;
 pub use disk::free_bytes;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rtrb::Consumer;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::beside::Beside;
 use super::event::MediaEvent;
 use super::shared::{Lane, SessionShared, lock};
 use super::wake::Wake;
@@ -19,6 +20,8 @@ pub struct Pump {
     pub notes: Consumer<Note>,
     /// Callers' audio.
     pub heard: Consumer<Heard>,
+    /// What came to RTP ports and is not RTP.
+    pub beside: Consumer<Beside>,
     /// Wakes the pump.
     pub wake: Arc<Wake>,
     /// Events that a session did not take in time.
@@ -32,6 +35,9 @@ impl Pump {
             self.wake.wait();
             while let Ok(heard) = self.heard.pop() {
                 self.deliver_audio(&heard);
+            }
+            while let Ok(beside) = self.beside.pop() {
+                self.hand_on(&beside);
             }
             while let Ok(note) = self.notes.pop() {
                 self.deliver(note);
@@ -76,6 +82,14 @@ impl Pump {
         let Some(session) = self.session(heard.slot, heard.serial) else { return };
         lock(&session.ear).push(heard.at, &heard.frame);
         session.ear_grew.notify_waiters();
+    }
+
+    fn hand_on(&self, beside: &Beside) {
+        let Some(session) = self.session(beside.slot, beside.serial) else { return };
+        let sender = session.beside.as_ref();
+        if sender.is_some_and(|sender| sender.try_send((beside.from, beside.octets().to_vec())).is_err()) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn session(&self, slot: u32, serial: u64) -> Option<Arc<SessionShared>> {

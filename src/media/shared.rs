@@ -1,6 +1,7 @@
 //! What an engine thread, its pump and the sessions have in common. Locks here are taken by sessions and pump only;
 //! the engine thread reads atomics.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -58,6 +59,8 @@ pub struct SessionShared {
     pub ear: Mutex<Ear>,
     /// Told when `ear` has grown.
     pub ear_grew: Notify,
+    /// Where what is not RTP goes; `None` where nobody wants it.
+    pub beside: Option<mpsc::Sender<(SocketAddr, Vec<u8>)>>,
     /// Where the call's figures go at the end.
     pub closed: Mutex<Option<oneshot::Sender<CallQuality>>>,
 }
@@ -124,6 +127,7 @@ mod tests {
             events: Mutex::new(None),
             ear: Mutex::new(Ear::default()),
             ear_grew: Notify::new(),
+            beside: None,
             closed: Mutex::new(None),
         })
     }

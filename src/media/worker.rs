@@ -17,6 +17,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 
+use super::beside::{Beside, is_beside};
 use super::capture::CapturedLeg;
 use super::clip::Clip;
 use super::codec::Coder;
@@ -138,6 +139,8 @@ pub struct Rings {
     pub notes: Producer<Note>,
     /// Audio for the pump.
     pub heard: Producer<Heard>,
+    /// What is not RTP, for the pump.
+    pub beside: Producer<Beside>,
     /// Audio for the recorder.
     pub tape: Producer<TapeItem>,
     /// Blocks that the recorder has written.
@@ -328,6 +331,8 @@ impl Worker {
         let datagram = &self.datagram[..len];
         if rtcp {
             leg.rtcp_datagram(datagram, from, now);
+        } else if shared.beside.is_some() && is_beside(datagram) {
+            self.post.beside(*slot, shared.serial, datagram, from);
         } else {
             let mut outlet = Outbox { ports, slot: *slot, serial: shared.serial, post: &mut self.post };
             leg.rtp_datagram(datagram, from, now, &mut outlet);
@@ -415,6 +420,15 @@ impl Post {
         let sent = self.rings.notes.push(Note { slot, serial, news }).is_ok();
         self.tally.events_dropped += u64::from(!sent);
         sent
+    }
+
+    /// Hands on what is not RTP; dropped where the ring is full, as the network might.
+    fn beside(&mut self, slot: u32, serial: u64, datagram: &[u8], from: SocketAddr) {
+        self.pump_due = true;
+        if let Some(beside) = Beside::of(slot, serial, datagram, from) {
+            let sent = self.rings.beside.push(beside).is_ok();
+            self.tally.events_dropped += u64::from(!sent);
+        }
     }
 
     /// Wakes whoever got something, and publishes the counters. What waits is handed on with `all`, or when its time has
