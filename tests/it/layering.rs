@@ -10,16 +10,16 @@ const LAYERS: &[&[&str]] = &[
     &["cases"],
     &["flow"],
     &["survey"],
-    &["call"],
+    &["call", "desk"],
     &["config", "store"],
-    &["media", "ops", "sip", "speech", "web"],
+    &["media", "ops", "rtc", "sip", "speech", "web"],
     &["app"],
     &["cli"],
 ];
 
 /// Of the shells only the web view reads through the store, and none reads the configuration: `app` hands it down.
 const APART: &[(&[&str], &[&str])] =
-    &[(&["media", "ops", "sip", "speech"], &["store", "config"]), (&["web"], &["config"])];
+    &[(&["media", "ops", "rtc", "sip", "speech"], &["store", "config"]), (&["web"], &["config"])];
 
 /// What no pure module may name.
 const IMPURE: &[&str] = &[
@@ -33,7 +33,7 @@ const IMPURE: &[&str] = &[
     "clock::wall",
     "clock::monotonic",
 ];
-const PURE: &[&str] = &["call", "cases", "directory", "flow", "ids", "network", "survey", "units"];
+const PURE: &[&str] = &["call", "cases", "desk", "directory", "flow", "ids", "network", "rtc", "survey", "units"];
 
 #[test]
 fn imports_point_down() {
