@@ -33,6 +33,13 @@ impl Login {
         }
     }
 
+    /// As [`Self::answer`], but only for a realm that is known: configured, or the one that asked before. Within a call nobody
+    /// becomes known who did not ask when it was placed.
+    pub(super) fn answer_known(&self, challenges: &[&str], method: &str, uri: &str) -> Option<String> {
+        let known = self.used.lock().unwrap_or_else(PoisonError::into_inner).realm.is_some();
+        known.then(|| self.answer(challenges, method, uri)).flatten()
+    }
+
     /// The value of Authorization or Proxy-Authorization, or `None` where no challenge is for us.
     pub(super) fn answer(&self, challenges: &[&str], method: &str, uri: &str) -> Option<String> {
         // A panic while this was held would have left a whole record of use.

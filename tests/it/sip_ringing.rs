@@ -157,7 +157,7 @@ async fn a_challenge_is_answered_once_and_again_when_only_stale() {
 }
 
 #[tokio::test]
-async fn a_challenge_within_a_call_gets_no_credentials() {
+async fn a_realm_that_first_asks_within_a_call_gets_no_credentials() {
     let (endpoint, mut trunk, mut call) = wire().await;
     call.credentials = Some(Arc::new(Login::new(None, "minxin", "secret")));
     let placed = place(&endpoint, call);

@@ -1,7 +1,7 @@
 //! A request within a call, to a peer that may challenge it (RFC 3261 §22.2, §22.3).
 //!
-//! Credentials go to a peer whom we called, to the realm that they are for, and to the host that was called: a Contact that
-//! leads elsewhere gets none, whatever realm it names (S7).
+//! Credentials go to a peer whom we called, to a realm that was known when the call was placed, and to the host that was
+//! called: a Contact that leads elsewhere gets none, whatever realm it names (S7).
 
 use std::sync::Arc;
 
@@ -76,6 +76,6 @@ impl Query {
         if peer.ip() != state.source.ip() {
             return None;
         }
-        Some((tell, login.answer(&challenges, self.method, state.target())?))
+        Some((tell, login.answer_known(&challenges, self.method, state.target())?))
     }
 }
