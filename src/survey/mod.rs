@@ -24,7 +24,6 @@ mod interview;
 pub mod invented;
 pub mod listing;
 mod model;
-mod model;
 pub mod random;
 pub mod rates;
 mod results;
