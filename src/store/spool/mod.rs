@@ -1,6 +1,6 @@
 //! The append-only log on disk that stands before Postgres: what is in it survives kill -9 and a database that is away.
 //!
-//! Appends are grouped: however many wait, one write and one fsync serve them all. A segment that is full gives way to
+//! Appends are grouped: however many wait, one write and one fsync serve them all ([`queue`]). A segment that is full gives way to
 //! the next; a segment whose records are all in the database is deleted. Damage never stops a start: a torn tail is cut,
 //! anything else unreadable is set aside as `*.damaged` and reported, and reading goes on with the next segment.
 //!
@@ -13,17 +13,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 pub mod frame;
+mod queue;
 mod reader;
 mod segment;
 mod writer;
 
 pub use frame::MAX_PAYLOAD_BYTES;
+use queue::Queue;
 pub use reader::Reader;
 pub(super) use segment::sync_dir;
-use writer::{Append, Command, Writer};
+use writer::{Append, Writer};
 
 /// Most bytes on disk. Beyond, ordinary records are refused with [`SpoolError::Full`]; essential ones may still use
 /// [`RESERVE_BYTES`]. A day of 5,000 calls takes about 50 MB, so this lasts for weeks without a database.
@@ -79,7 +81,7 @@ pub enum Weight {
 #[derive(Debug)]
 pub struct Spool {
     dir: PathBuf,
-    commands: mpsc::Sender<Command>,
+    queue: Arc<Queue>,
     durable: watch::Receiver<u64>,
     usage: Arc<Usage>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
@@ -110,30 +112,27 @@ impl Spool {
             applied: AtomicU64::new(recovered.applied(applied)),
             noted: AtomicU64::new(applied),
         });
-        let (commands, queue) = mpsc::channel(QUEUE);
+        let queue = Arc::new(Queue::new());
         let (progress, durable) = watch::channel(last);
         let writer = Writer::create(dir.to_owned(), last + 1, Arc::clone(&usage), progress)?;
-        let thread = thread::Builder::new().name("spool".into()).spawn(move || writer.run(queue))?;
-        Ok(Self { dir: dir.to_owned(), commands, durable, usage, thread: Mutex::new(Some(thread)) })
+        let writing = Arc::clone(&queue);
+        let thread = thread::Builder::new().name("spool".into()).spawn(move || writer.run(&writing))?;
+        Ok(Self { dir: dir.to_owned(), queue, durable, usage, thread: Mutex::new(Some(thread)) })
     }
 
     /// Appends and waits until the record is on the disk; returns its sequence number.
     pub async fn append(&self, payload: Vec<u8>, weight: Weight) -> Result<u64, SpoolError> {
         check_length(&payload)?;
         let (done, outcome) = oneshot::channel();
-        let command = Command::Append(Append { payload, weight, done: Some(done) });
-        self.commands.send(command).await.map_err(|_| SpoolError::Closed)?;
+        self.queue.push(Append { payload, weight, done: Some(done) }).await?;
         outcome.await.map_err(|_| SpoolError::Closed)?
     }
 
-    /// Queues the record and does not wait for the disk. A failure later on is logged by the writing thread.
+    /// Queues the record and does not wait for the disk, which has it with the next record that somebody waits for, or a
+    /// moment later. A failure then is logged by the writing thread.
     pub fn append_soon(&self, payload: Vec<u8>, weight: Weight) -> Result<(), SpoolError> {
         check_length(&payload)?;
-        let command = Command::Append(Append { payload, weight, done: None });
-        self.commands.try_send(command).map_err(|e| match e {
-            mpsc::error::TrySendError::Full(_) => SpoolError::Busy,
-            mpsc::error::TrySendError::Closed(_) => SpoolError::Closed,
-        })
+        self.queue.try_push(Append { payload, weight, done: None })
     }
 
     /// The sequence number of the last record on the disk, as it grows.
@@ -180,12 +179,16 @@ impl Spool {
     /// Writes what is queued and ends the thread; appends that come later fail with [`SpoolError::Closed`].
     pub async fn close(&self) {
         let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        if self.commands.send(Command::Close).await.is_err() {
-            tracing::error!("the spool's thread ended before it was told to");
-        }
+        self.queue.close();
         if !matches!(tokio::task::spawn_blocking(move || thread.join()).await, Ok(Ok(()))) {
             tracing::error!("the spool's thread panicked");
         }
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 

@@ -6,21 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
+use super::queue::Queue;
 use super::{LIMIT_BYTES, RESERVE_BYTES, SEGMENT_BYTES, SpoolError, Usage, Weight, frame, segment};
 
 /// Most records that share one sync, so that a long queue does not delay the first in it.
 const GROUP: usize = 1_024;
-
-/// What the thread is told.
-#[derive(Debug)]
-pub enum Command {
-    /// Write this.
-    Append(Append),
-    /// Take nothing more, write what is queued, and end.
-    Close,
-}
 
 /// One record to append.
 #[derive(Debug)]
@@ -33,6 +25,13 @@ pub struct Append {
     pub done: Option<oneshot::Sender<Result<u64, SpoolError>>>,
 }
 
+impl Append {
+    /// Whether somebody waits for it.
+    pub fn is_awaited(&self) -> bool {
+        self.done.is_some()
+    }
+}
+
 /// Owns the newest segment.
 pub struct Writer {
     dir: PathBuf,
@@ -40,6 +39,15 @@ pub struct Writer {
     usage: Arc<Usage>,
     progress: watch::Sender<u64>,
     open: Open,
+}
+
+/// Keeps nobody waiting for a writer that has ended, however it did.
+struct Ending<'a>(&'a Queue);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
 }
 
 /// The segment that is written to.
@@ -55,17 +63,12 @@ impl Writer {
         Ok(Self { dir, next_seq, usage, progress, open })
     }
 
-    /// Serves the queue until its last sender is gone.
-    pub fn run(mut self, mut queue: mpsc::Receiver<Command>) {
+    /// Serves the queue until it is closed and empty.
+    pub fn run(mut self, queue: &Queue) {
+        let _ending = Ending(queue);
         let mut group = Vec::new();
-        while queue.blocking_recv_many(&mut group, GROUP) > 0 {
-            if group.iter().any(|c| matches!(c, Command::Close)) {
-                queue.close();
-            }
-            self.commit(group.drain(..).filter_map(|command| match command {
-                Command::Append(append) => Some(append),
-                Command::Close => None,
-            }));
+        while queue.take(&mut group, GROUP) {
+            self.commit(group.drain(..));
         }
     }
 
