@@ -3,6 +3,7 @@
 
 use sqlx::PgConnection;
 use sqlx::types::Json;
+use uuid::Uuid;
 
 use super::records::{CallAnswered, CallEnded, CallEvent, CallStarted, Record, Segment};
 use crate::cases::NewCase;
@@ -10,21 +11,23 @@ use crate::ids::CallId;
 
 /// Writes a group of records, within the caller's transaction.
 ///
-/// What begins, answers and notes calls goes first, each kind in one statement for the whole group: a call leaves half a
-/// dozen such records, and it is the statement that costs. What belongs to one call keeps its order thereby.
+/// What begins, answers, notes and ends calls goes in one statement a kind for the whole group: a call leaves half a dozen
+/// such records, and it is the statement that costs. What belongs to one call keeps its order: cases are opened before their
+/// call ends, and transcripts come after.
 pub async fn apply<'a>(
     db: &mut PgConnection,
     records: impl IntoIterator<Item = &'a Record>,
 ) -> Result<(), sqlx::Error> {
-    let (mut started, mut answered, mut noted, mut rest) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut started, mut answered, mut noted) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut cases, mut ended, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     for record in records {
         match record {
             Record::CallStarted(call) => started.push(call),
             Record::CallAnswered(call) => answered.push(call),
             Record::CallEvents { call, events } => noted.extend(events.iter().map(|event| (*call, event))),
-            Record::CaseOpened(_)
-            | Record::CallEnded(_)
-            | Record::Transcript { .. }
+            Record::CaseOpened(case) => cases.push(case),
+            Record::CallEnded(call) => ended.push(call),
+            Record::Transcript { .. }
             | Record::SurveyAnswered(_)
             | Record::DoNotCall(_)
             | Record::AttemptEnded(_)
@@ -36,11 +39,18 @@ pub async fn apply<'a>(
     call_started(db, &started).await?;
     call_answered(db, &answered).await?;
     call_events(db, &noted).await?;
+    for case in cases {
+        case_opened(db, case).await?;
+    }
+    call_ended(db, &ended).await?;
     for record in rest {
         match record {
-            Record::CallStarted(_) | Record::CallAnswered(_) | Record::CallEvents { .. } => {} // Written above.
-            Record::CaseOpened(case) => case_opened(db, case).await?,
-            Record::CallEnded(ended) => call_ended(db, ended).await?,
+            // Written above.
+            Record::CallStarted(_)
+            | Record::CallAnswered(_)
+            | Record::CallEvents { .. }
+            | Record::CaseOpened(_)
+            | Record::CallEnded(_) => {}
             Record::Transcript { call, segments } => transcript(db, *call, segments).await?,
             Record::SurveyAnswered(answered) => super::answers::answered(db, answered).await?,
             Record::DoNotCall(wish) => super::answers::do_not_call(db, wish).await?,
@@ -170,31 +180,39 @@ async fn case_opened(db: &mut PgConnection, case: &NewCase) -> Result<(), sqlx::
     Ok(())
 }
 
-async fn call_ended(db: &mut PgConnection, ended: &CallEnded) -> Result<(), sqlx::Error> {
-    let recording = ended.recording.as_ref();
-    let changed = sqlx::query(
-        "UPDATE calls SET ended_at = $2, end_reason = $3, quality = $4, recording_path = $5, recording_sha256 = $6,
-             recording_ms = $7, transcript_state = CASE WHEN $5 IS NULL THEN transcript_state ELSE 'queued' END
-         WHERE id = $1 AND ended_at IS NULL",
-    )
-    .bind(ended.call.0)
-    .bind(ended.ended_at)
-    .bind(&ended.reason)
-    .bind(ended.quality.as_ref().map(Json))
-    .bind(recording.map(|r| &r.path))
-    .bind(recording.map(|r| &r.sha256))
-    .bind(recording.map(|r| r.duration_ms))
-    .execute(&mut *db)
-    .await?;
-    super::segments::insert(db, ended.call, &ended.spoken).await?;
-    // Only at the first time: a job that was done is not to be done again.
-    if changed.rows_affected() == 1 && recording.is_some() {
-        super::jobs::enqueue(db, ended.call).await?;
+async fn call_ended(db: &mut PgConnection, calls: &[&CallEnded]) -> Result<(), sqlx::Error> {
+    if calls.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let recordings: Vec<_> = calls.iter().map(|c| c.recording.as_ref()).collect();
+    // Only at the first time: a job that was done is not to be done again.
+    let recorded: Vec<Uuid> = sqlx::query_scalar(
+        "WITH ended AS (
+             UPDATE calls SET ended_at = new.ended_at, end_reason = new.reason, quality = new.quality,
+                 recording_path = new.path, recording_sha256 = new.sha256, recording_ms = new.ms,
+                 transcript_state = CASE WHEN new.path IS NULL THEN transcript_state ELSE 'queued' END
+             FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::jsonb[], $5::text[], $6::text[], $7::bigint[])
+                 AS new (id, ended_at, reason, quality, path, sha256, ms)
+             WHERE calls.id = new.id AND calls.ended_at IS NULL
+             RETURNING calls.id, calls.recording_path)
+         SELECT id FROM ended WHERE recording_path IS NOT NULL",
+    )
+    .bind(calls.iter().map(|c| c.call.0).collect::<Vec<_>>())
+    .bind(calls.iter().map(|c| c.ended_at).collect::<Vec<_>>())
+    .bind(calls.iter().map(|c| c.reason.as_str()).collect::<Vec<_>>())
+    .bind(calls.iter().map(|c| c.quality.as_ref().map(Json)).collect::<Vec<_>>())
+    .bind(recordings.iter().map(|r| r.map(|r| r.path.as_str())).collect::<Vec<_>>())
+    .bind(recordings.iter().map(|r| r.map(|r| r.sha256.as_str())).collect::<Vec<_>>())
+    .bind(recordings.iter().map(|r| r.map(|r| r.duration_ms)).collect::<Vec<_>>())
+    .fetch_all(&mut *db)
+    .await?;
+    let spoken: Vec<_> = calls.iter().flat_map(|c| c.spoken.iter().map(|said| (c.call, said))).collect();
+    super::segments::insert(db, &spoken).await?;
+    super::jobs::enqueue(db, &recorded).await
 }
 
 async fn transcript(db: &mut PgConnection, call: CallId, segments: &[Segment]) -> Result<(), sqlx::Error> {
-    super::segments::insert(db, call, segments).await?;
+    let segments: Vec<_> = segments.iter().map(|said| (call, said)).collect();
+    super::segments::insert(db, &segments).await?;
     super::jobs::complete(db, call).await
 }

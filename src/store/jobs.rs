@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
 
 use super::records::Segment;
 use crate::ids::CallId;
@@ -64,7 +65,8 @@ pub async fn renew(pool: &PgPool, job: &Job, lease: Duration, now: DateTime<Utc>
 /// Stores the transcript and removes the job, in one transaction.
 pub async fn finish(pool: &PgPool, call: CallId, segments: &[Segment]) -> Result<(), sqlx::Error> {
     let mut tx = pool.begin().await?;
-    super::segments::insert(&mut tx, call, segments).await?;
+    let segments: Vec<_> = segments.iter().map(|said| (call, said)).collect();
+    super::segments::insert(&mut tx, &segments).await?;
     complete(&mut tx, call).await?;
     tx.commit().await
 }
@@ -108,10 +110,13 @@ pub async fn retry(pool: &PgPool, call: CallId) -> Result<(), sqlx::Error> {
     tx.commit().await
 }
 
-/// Queues a call's recording.
-pub(super) async fn enqueue(db: &mut PgConnection, call: CallId) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO transcription_jobs (call_id) VALUES ($1) ON CONFLICT DO NOTHING")
-        .bind(call.0)
+/// Queues the recordings of these calls.
+pub(super) async fn enqueue(db: &mut PgConnection, calls: &[Uuid]) -> Result<(), sqlx::Error> {
+    if calls.is_empty() {
+        return Ok(());
+    }
+    sqlx::query("INSERT INTO transcription_jobs (call_id) SELECT * FROM unnest($1::uuid[]) ON CONFLICT DO NOTHING")
+        .bind(calls)
         .execute(db)
         .await?;
     Ok(())

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgPool};
 
 /// Every schema version, in order. Applied files are never edited; a checksum refuses that.
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations");
@@ -14,6 +14,9 @@ const CONNECTIONS_MAX: u32 = 16;
 
 /// Longest wait for a connection: a page then says that the database is away.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long an idle connection is taken to be alive without asking: to ask costs as much as a short statement.
+const FRESH: Duration = Duration::from_millis(500);
 
 /// Longest statement, enforced by the server; nothing of ours takes a tenth of it.
 const STATEMENT_WITHIN_MS: &str = "15000";
@@ -35,6 +38,15 @@ pub fn lazy(options: PgConnectOptions) -> PgPool {
         .max_connections(CONNECTIONS_MAX)
         .acquire_timeout(ACQUIRE_WITHIN)
         .idle_timeout(Duration::from_secs(300))
+        .test_before_acquire(false)
+        .before_acquire(|connection, used| {
+            Box::pin(async move {
+                if used.idle_for > FRESH {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_lazy_with(options)
 }
 

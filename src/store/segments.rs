@@ -95,23 +95,21 @@ pub async fn correct(pool: &PgPool, correction: Correction<'_>) -> Result<(CallI
 }
 
 /// Inserts segments; one that is there already, by call, channel and start, is left as it is.
-pub(super) async fn insert(db: &mut PgConnection, call: CallId, segments: &[Segment]) -> Result<(), sqlx::Error> {
-    let channels: Vec<i16> = segments.iter().map(|s| s.channel).collect();
-    let starts: Vec<i64> = segments.iter().map(|s| s.start_ms).collect();
-    let ends: Vec<i64> = segments.iter().map(|s| s.end_ms).collect();
-    let texts: Vec<&str> = segments.iter().map(|s| s.text.as_str()).collect();
-    let confidences: Vec<Option<f32>> = segments.iter().map(|s| s.confidence).collect();
+pub(super) async fn insert(db: &mut PgConnection, segments: &[(CallId, &Segment)]) -> Result<(), sqlx::Error> {
+    if segments.is_empty() {
+        return Ok(());
+    }
     sqlx::query(
         "INSERT INTO transcript_segments (call_id, channel, start_ms, end_ms, text, confidence)
-         SELECT $1, * FROM unnest($2::smallint[], $3::bigint[], $4::bigint[], $5::text[], $6::real[])
+         SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::text[], $6::real[])
          ON CONFLICT (call_id, channel, start_ms) DO NOTHING",
     )
-    .bind(call.0)
-    .bind(channels)
-    .bind(starts)
-    .bind(ends)
-    .bind(texts)
-    .bind(confidences)
+    .bind(segments.iter().map(|(call, _)| call.0).collect::<Vec<_>>())
+    .bind(segments.iter().map(|(_, s)| s.channel).collect::<Vec<_>>())
+    .bind(segments.iter().map(|(_, s)| s.start_ms).collect::<Vec<_>>())
+    .bind(segments.iter().map(|(_, s)| s.end_ms).collect::<Vec<_>>())
+    .bind(segments.iter().map(|(_, s)| s.text.as_str()).collect::<Vec<_>>())
+    .bind(segments.iter().map(|(_, s)| s.confidence).collect::<Vec<_>>())
     .execute(db)
     .await?;
     Ok(())
