@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{sleep_until, timeout};
 
 use super::check_line;
 use super::interviewing::Interviewing;
@@ -30,16 +30,12 @@ use crate::store::records::{self, CallAnswered, CallEnded, CallEvent, CallStarte
 use crate::store::{Record, Store};
 use crate::survey::Outcome;
 use crate::units::millis;
-use crate::web::live::Level;
 
 /// The folder of recordings, below the data directory.
 pub(super) const RECORDINGS: &str = "recordings";
 
 /// Retry-After of a call that finds no free port, in seconds.
 const NO_PORT_RETRY_S: u32 = 10;
-
-/// How often the live board learns how loud a call is.
-const LEVELS_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a call's last case may take to become durable after the caller hung up, before it is left to itself.
 const LAST_CASE_WAIT: Duration = Duration::from_secs(30);
@@ -146,7 +142,6 @@ pub(super) struct Conversation {
     notes: Vec<CallEvent>,
     next_note: i32,
     spoken: Spoken,
-    metering: Interval,
     drain: watch::Receiver<Drain>,
     end: Option<EndReason>,
 }
@@ -162,8 +157,7 @@ impl Conversation {
         beside: Option<Interviewing>,
     ) -> Self {
         let drain = shared.drain.subscribe();
-        let mut metering = interval(LEVELS_EVERY);
-        metering.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        shared.levels.watch(id, media.loudness());
         Self {
             shared,
             id,
@@ -181,7 +175,6 @@ impl Conversation {
             notes: Vec::new(),
             next_note: 0,
             spoken: Spoken::default(),
-            metering,
             drain,
             end: None,
         }
@@ -259,10 +252,6 @@ impl Conversation {
                 }
             },
             Ok(()) = self.drain.changed() => (*self.drain.borrow() == Drain::Goodbye).then_some(Input::Drain),
-            _ = self.metering.tick() => {
-                self.meter();
-                None
-            }
             () = sleep_until(at), if deadline.is_some() => {
                 if let Some(beside) = self.beside.as_mut().filter(|_| self.call.waits()) {
                     beside.unanswered();
@@ -327,13 +316,6 @@ impl Conversation {
                 None
             }
         }
-    }
-
-    /// Shows on the live board how loud both sides are.
-    fn meter(&self) {
-        let levels = self.media.levels();
-        let level = Level { caller_dbov: levels.received_dbov, gateway_dbov: levels.sent_dbov };
-        self.shared.board.level(self.id, level);
     }
 
     /// Tells the engine what signalling agreed on.

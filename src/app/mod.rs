@@ -11,6 +11,7 @@ mod dialler;
 mod figures;
 mod interviewing;
 mod keeping;
+mod levels;
 pub mod load;
 pub mod phone;
 mod put_through;

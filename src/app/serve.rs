@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::dialler::Dialler;
+use super::levels::Levels;
 use super::put_through::PersonLine;
 use super::room::Room;
 use super::shared::{Drain, Profiles, Shared};
 use super::voice::Voice;
-use super::{call_task, caretaker, crash, figures, room, transcripts};
+use super::{call_task, caretaker, crash, figures, levels, room, transcripts};
 use crate::call::DialPolicy;
 use crate::clock::wall;
 use crate::config::{self, Config};
@@ -93,6 +94,7 @@ impl Gateway {
             profiles: Profiles::default(),
             room: Room::default(),
             person: OnceLock::new(),
+            levels: Levels::default(),
         });
         shared.engine.keep_free(config.recordings.keep_free);
         for line in &config.lines {
@@ -112,6 +114,7 @@ impl Gateway {
         beside.spawn(transcripts::work(Arc::clone(&shared), stop.clone()));
         beside.spawn(room::watch(Arc::clone(&shared), config.recordings.clone(), stop.clone()));
         beside.spawn(caretaker::look_after(Arc::clone(&shared), stop.clone()));
+        beside.spawn(levels::show(Arc::clone(&shared), stop.clone()));
         beside.spawn(pass_changes(Arc::clone(&shared), stop.clone()));
         beside.spawn(take_calls(Arc::clone(&shared), config.clone(), incoming, calls.clone()));
         let dialler = Dialler::new(Arc::clone(&shared), Arc::clone(&trunks), config.dialling.clone(), calls.clone());

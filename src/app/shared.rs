@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
+use super::levels::Levels;
 use super::put_through::PersonLine;
 use super::room::Room;
 use super::voice::Voice;
@@ -52,6 +53,7 @@ pub(super) struct Shared {
     pub(super) room: Room,
     /// Who takes calls of surveyed people; unset where nobody does.
     pub(super) person: OnceLock<PersonLine>,
+    pub(super) levels: Levels,
 }
 
 /// The lines' profiles, made anew when the directory was replaced.

@@ -88,6 +88,6 @@ pub use leg::SILENCE_LIMIT;
 pub use meter::Levels;
 pub use quality::CallQuality;
 pub use recorder::{Recording, RecordingSummary};
-pub use session::{MediaSession, MediaSummary};
+pub use session::{Loudness, MediaSession, MediaSummary};
 pub use stats::EngineStats;
 pub use tape::MAX_RECORDING;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -170,9 +170,9 @@ impl MediaSession {
         lock(&self.shared.ear).cut(from, to)
     }
 
-    /// How loud both sides were since the last question, at their loudest.
-    pub fn levels(&self) -> Levels {
-        self.shared.meter.take()
+    /// How loud both sides are, for whoever watches.
+    pub fn loudness(&self) -> Loudness {
+        Loudness(Arc::downgrade(&self.shared))
     }
 
     /// The next event; `None` once the engine has ended the session.
@@ -212,6 +212,17 @@ impl MediaSession {
 impl Drop for MediaSession {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// How loud both sides of a session are. Keeps no session alive.
+#[derive(Clone, Debug)]
+pub struct Loudness(Weak<SessionShared>);
+
+impl Loudness {
+    /// The loudest since the last look; `None` once the session is over.
+    pub fn take(&self) -> Option<Levels> {
+        self.0.upgrade().map(|session| session.meter.take())
     }
 }
 

@@ -158,10 +158,14 @@ impl Board {
         self.update(id, |call| call.caption = text.chars().take(CAPTION_LIMIT).collect());
     }
 
-    /// The engine's figures. They make no event: each page asks for them in its own rhythm with [`Self::levels`].
-    pub fn level(&self, id: CallId, level: Level) {
-        if let Some(call) = self.lock().calls.get_mut(&id) {
-            call.level = level;
+    /// The engine's figures of all calls. They make no event: each page asks for them in its own rhythm with
+    /// [`Self::levels`].
+    pub fn level(&self, levels: Vec<(CallId, Level)>) {
+        let mut inner = self.lock();
+        for (id, level) in levels {
+            if let Some(call) = inner.calls.get_mut(&id) {
+                call.level = level;
+            }
         }
     }
 

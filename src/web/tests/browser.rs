@@ -78,7 +78,7 @@ async fn keep_calling(live: Board) {
     live.state(stays, "request");
     live.caption(stays, "我们村口的垃圾好几天没有人来收了");
     for step in (0_i8..5).cycle() {
-        live.level(stays, Level { caller_dbov: -20 - step * 6, gateway_dbov: -60 });
+        live.level(vec![(stays, Level { caller_dbov: -20 - step * 6, gateway_dbov: -60 })]);
         let comes = CallId::fresh();
         live.started(comes, "党员服务热线", PhoneNumber::parse("13700002222").as_ref(), clock::wall());
         sleep(Duration::from_secs(2)).await;
@@ -108,7 +108,7 @@ async fn crowd(live: Board) {
         calls.push(start("党员服务热线"));
         for (n, id) in calls.iter().enumerate() {
             let level = i8::try_from((n + step) % 60).map_or(0, |level| -level);
-            live.level(*id, Level { caller_dbov: level, gateway_dbov: -60 - level });
+            live.level(vec![(*id, Level { caller_dbov: level, gateway_dbov: -60 - level })]);
         }
         sleep(Duration::from_millis(100)).await;
     }
