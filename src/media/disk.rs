@@ -7,8 +7,11 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::clock::monotonic;
 
 /// Makes files; tests make ones that fail.
 pub trait Disk: Send {
@@ -38,30 +41,64 @@ pub trait DiskFile: Send {
     fn check_room(&mut self) -> io::Result<()>;
 }
 
+/// How long the disk's room is taken to be as it was seen: within that time a thousand calls write 8 MB.
+const ROOM_SEEN: Duration = Duration::from_millis(250);
+
 /// A disk of this machine.
 #[derive(Clone, Debug, Default)]
 pub struct LocalDisk {
-    keep_free: Arc<AtomicU64>,
+    room: Arc<Room>,
+}
+
+/// What is left on the disk of all recordings, asked for once for all of them.
+#[derive(Debug, Default)]
+struct Room {
+    keep_free: AtomicU64,
+    /// What was free, and when.
+    seen: Mutex<Option<(Instant, u64)>>,
 }
 
 struct LocalFile {
     file: File,
-    keep_free: Arc<AtomicU64>,
+    room: Arc<Room>,
+}
+
+impl Room {
+    fn check(&self, file: &File) -> io::Result<()> {
+        let keep = self.keep_free.load(Ordering::Relaxed);
+        if keep == 0 {
+            return Ok(());
+        }
+        // A panic while this was held left a whole value.
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = monotonic();
+        let fresh = seen.filter(|(at, _)| now.saturating_duration_since(*at) < ROOM_SEEN);
+        let (_, free) = match fresh {
+            Some(fresh) => fresh,
+            None => *seen.insert((now, free(&rustix::fs::fstatvfs(file)?))),
+        };
+        if free < keep { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
 }
 
 impl LocalDisk {
     /// Octets that recordings leave free on their disk from now on. Zero at first.
     pub fn keep_free(&self, bytes: u64) {
-        self.keep_free.store(bytes, Ordering::Relaxed);
+        self.room.keep_free.store(bytes, Ordering::Relaxed);
     }
 }
 
 impl Disk for LocalDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let mut file = LocalFile { file: File::create(path)?, keep_free: Arc::clone(&self.keep_free) };
+        let file = match File::create(path) {
+            // The folder of a day is missing once.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                path.parent().map_or(Ok(()), fs::create_dir_all)?;
+                File::create(path)?
+            }
+            created => created?,
+        };
+        let mut file = LocalFile { file, room: Arc::clone(&self.room) };
         file.check_room()?;
         Ok(Box::new(file))
     }
@@ -77,11 +114,7 @@ impl DiskFile for LocalFile {
     }
 
     fn check_room(&mut self) -> io::Result<()> {
-        let keep = self.keep_free.load(Ordering::Relaxed);
-        if keep > 0 && free(&rustix::fs::fstatvfs(&self.file)?) < keep {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        Ok(())
+        self.room.check(&self.file)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Writes recordings: one thread for all calls, another that hashes finished files.
 //!
-//! A file is a stereo WAV at 8 kHz, the caller left, we right. Its header is brought up to date about once a second, so
-//! that a crash costs less than two seconds. What happens when a file cannot be written, [`super::track`] says.
+//! A file is a stereo WAV at 8 kHz, the caller left, we right. Its header is brought up to date about every two
+//! seconds, so that whoever reads along, or finds it after a crash, misses no more than three. What happens when a file cannot be written, [`super::track`] says.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -156,15 +156,18 @@ impl Writer {
 /// Hashes finished files until the writer has gone.
 pub fn hash_all(finished: &Receiver<Finished>) {
     for Finished { path, mut complete, done } in finished {
-        if let Err(error) = File::open(&path).and_then(|file| file.sync_data()) {
-            // What is read back below may be gone after a power cut: the kernel forgets that it owed it to the disk.
-            tracing::error!(path = %path.display(), %error, "a recording may not be on the disk");
-            complete = false;
-        }
-        if !complete {
-            let _ = repair::file(&path); // As good as it gets: the summary says that it is not complete.
-        }
-        match summary(&path, complete) {
+        let summary = File::open(&path).and_then(|file| {
+            if let Err(error) = file.sync_data() {
+                // What is read back below may be gone after a power cut: the kernel forgets that it owed it to the disk.
+                tracing::error!(path = %path.display(), %error, "a recording may not be on the disk");
+                complete = false;
+            }
+            if !complete {
+                let _ = repair::file(&path); // As good as it gets: the summary says that it is not complete.
+            }
+            summary(&path, file, complete)
+        });
+        match summary {
             Ok(summary) => {
                 let _ = done.send(summary); // A session that was dropped does not care.
             }
@@ -173,8 +176,8 @@ pub fn hash_all(finished: &Receiver<Finished>) {
     }
 }
 
-fn summary(path: &Path, complete: bool) -> io::Result<RecordingSummary> {
-    let (sha256, len) = sha256(path)?;
+fn summary(path: &Path, file: File, complete: bool) -> io::Result<RecordingSummary> {
+    let (sha256, len) = hash(file)?;
     let frames = repair::frames(len);
     let duration = Duration::from_secs(frames) / NARROWBAND_HZ;
     Ok(RecordingSummary { path: path.to_owned(), frames, sha256, duration, complete })
@@ -185,7 +188,10 @@ fn summary(path: &Path, complete: bool) -> io::Result<RecordingSummary> {
 /// # Errors
 /// When it cannot be read.
 pub fn sha256(path: &Path) -> io::Result<([u8; 32], u64)> {
-    let file = File::open(path)?;
+    hash(File::open(path)?)
+}
+
+fn hash(file: File) -> io::Result<([u8; 32], u64)> {
     let len = file.metadata()?.len();
     let mut file = file.take(len); // A device would have no end.
     let mut hash = Sha256::new();

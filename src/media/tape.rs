@@ -11,8 +11,9 @@ use crate::units::{FRAME_SAMPLES, NARROWBAND_HZ};
 
 /// Samples of one block: 320 ms. Also the most by which the caller's audio may lag ours and still find its place.
 pub const BLOCK_SAMPLES: usize = 16 * FRAME_SAMPLES;
-/// Blocks that one recording brings into the pool: two open, four on their way to the disk and back (1.3 s).
-pub const BLOCKS: usize = 6;
+/// Blocks that one recording brings into the pool: two open, two on their way to the disk and back (0.64 s). The pool is
+/// common to a thread's recordings, and blocks are most of what a recording holds in memory.
+pub const BLOCKS: usize = 4;
 /// How far the caller's audio may lie from where it belongs, in samples, before it is moved even where that is heard: 40 ms.
 const MAX_SKEW: i64 = 320;
 /// And before it is moved in a quiet stretch: 1 ms.

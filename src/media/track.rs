@@ -18,8 +18,10 @@ use super::tape::{BLOCK_SAMPLES, Block};
 use super::wav;
 use crate::units::NARROWBAND_HZ;
 
-/// Blocks between two updates of a file's header, and between two attempts at a full disk: 0.96 s.
-const FLUSH_BLOCKS: u32 = 3;
+/// Blocks between two updates of a file's header: 1.92 s.
+const FLUSH_BLOCKS: u32 = 6;
+/// Blocks between two attempts at a full disk: 0.96 s.
+const RETRY_BLOCKS: u32 = 3;
 /// Octets of one pair of samples.
 const PAIR: usize = 4;
 
@@ -171,7 +173,7 @@ impl Track {
         let without_room = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         self.state = match (&outcome, file) {
             (Ok(()), Some(file)) => State::Writing(file),
-            (Err(error), file) if without_room(error.kind()) => State::Waiting(file, FLUSH_BLOCKS - 1),
+            (Err(error), file) if without_room(error.kind()) => State::Waiting(file, RETRY_BLOCKS - 1),
             (Ok(()) | Err(_), _) => State::GivenUp,
         };
         match &self.state {
@@ -331,7 +333,7 @@ mod tests {
         let loud = run.loud();
         assert_eq!(loud[..12], [[true; 2].as_slice(), &[false; 10]].concat());
         let back = loud.iter().skip(12).position(|loud| *loud).expect("it goes on");
-        assert!(back < FLUSH_BLOCKS as usize && loud[12 + back..].iter().all(|loud| *loud), "{loud:?}");
+        assert!(back < RETRY_BLOCKS as usize && loud[12 + back..].iter().all(|loud| *loud), "{loud:?}");
     }
 
     #[test]

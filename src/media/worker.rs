@@ -44,7 +44,7 @@ const RECEIVE_BUDGET: u32 = 16;
 /// Steps within which the first prompt of a call begins, and so the call's later turns fall.
 const PROMPT_STEPS: usize = 5;
 /// Steps over which audio for recorder and pump is gathered before they are woken. A wake-up costs more than what it
-/// carries, and neither is in a hurry: a recording has four blocks on their way, a listener 500 ms of patience.
+/// carries, and neither is in a hurry: a recording has two blocks on their way, a listener 500 ms of patience.
 const GATHER_STEPS: u32 = 20;
 /// Ready sockets asked for at once.
 const READY_BATCH: usize = 512;
