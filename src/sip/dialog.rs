@@ -60,7 +60,7 @@ pub(super) enum Command {
 pub struct Dialog {
     sip_call_id: String,
     commands: mpsc::Sender<Command>,
-    events: mpsc::Receiver<DialogEvent>,
+    events: mpsc::Receiver<Box<DialogEvent>>,
     end: Arc<OnceLock<EndReason>>,
     stream: Option<Stream>,
     over: bool,
@@ -70,7 +70,7 @@ impl Dialog {
     pub(super) fn new(
         sip_call_id: String,
         commands: mpsc::Sender<Command>,
-        events: mpsc::Receiver<DialogEvent>,
+        events: mpsc::Receiver<Box<DialogEvent>>,
         end: Arc<OnceLock<EndReason>>,
         stream: Option<Stream>,
     ) -> Self {
@@ -94,10 +94,10 @@ impl Dialog {
         }
         match self.events.recv().await {
             Some(event) => {
-                if let DialogEvent::Stream(stream) = &event {
+                if let DialogEvent::Stream(stream) = &*event {
                     self.stream = Some(stream.clone());
                 }
-                Some(event)
+                Some(*event)
             }
             None => {
                 self.over = true;

@@ -76,7 +76,7 @@ impl Door {
 
     /// Whether `source` may set up another call.
     pub(super) fn has_room(&self, source: IpAddr) -> bool {
-        self.registry.len() < self.max_calls
+        self.registry.calls() < self.max_calls
             && self.registry.count_from(source.to_canonical()) < self.max_calls_per_source
     }
 

@@ -277,7 +277,7 @@ impl Endpoint {
             over_capacity: read(over_capacity),
             refused: read(refused),
             connections_refused: read(connections_refused),
-            calls: self.core.door.registry.len(),
+            calls: self.core.door.registry.calls(),
         }
     }
 

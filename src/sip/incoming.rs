@@ -249,7 +249,8 @@ impl Early {
                     let (leg, dialog) = Leg::new(setup, self.state, self.mailbox);
                     // The caller may have gone away; then the dropped handle makes the task hang up.
                     drop(done.send(Ok(dialog)));
-                    leg.run(Some(server)).await;
+                    // A task of its own, so that nothing of the set-up is kept for as long as the call lasts.
+                    tokio::spawn(leg.run(Some(server)));
                 }
                 Err(error) => {
                     server.respond(wire::refusal(&self.core.stack, &self.invite, &Reply::new(488)));

@@ -56,14 +56,15 @@ pub(super) struct Leg {
     credentials: Option<Arc<Login>>,
     mailbox: mpsc::Receiver<Box<Transaction>>,
     commands: mpsc::Receiver<Command>,
-    events: mpsc::Sender<DialogEvent>,
+    /// Boxed, as the outcomes are: a channel sets room aside for 32 of what it carries.
+    events: mpsc::Sender<Box<DialogEvent>>,
     end: Arc<OnceLock<EndReason>>,
-    outcomes: mpsc::Receiver<(Asked, Result<Response, SipError>)>,
-    outcome_sender: mpsc::Sender<(Asked, Result<Response, SipError>)>,
+    outcomes: mpsc::Receiver<Box<Outcome>>,
+    outcome_sender: mpsc::Sender<Box<Outcome>>,
     /// The peer's INVITE whose ACK we wait for.
     unacked: Option<Unacked>,
     /// A re-INVITE or UPDATE that came before the ACK, and how long it waits.
-    early: Option<(Transaction, std::time::Instant)>,
+    early: Option<(Box<Transaction>, std::time::Instant)>,
     /// Whether an INVITE or UPDATE of our own is under way.
     asking: bool,
     /// The owner wants to hang up, but the ACK must come first.
@@ -89,6 +90,12 @@ enum Asked {
     Refresh { offered: bool },
     Direction { previous: Direction, done: oneshot::Sender<Result<(), SipError>> },
     Digit { done: oneshot::Sender<Result<(), SipError>> },
+}
+
+/// A request of ours, and what became of it.
+struct Outcome {
+    asked: Asked,
+    result: Result<Response, SipError>,
 }
 
 /// Whether the call goes on.
@@ -142,7 +149,8 @@ impl Leg {
                 Next::Bye(reason, text) => break (reason, Some(text)),
             }
         };
-        self.finish(reason, bye).await;
+        // Boxed, as all that is rare here: every call holds room for the largest step of its task.
+        Box::pin(self.finish(reason, bye)).await;
     }
 
     /// Waits for the next thing to happen, and handles it.
@@ -150,17 +158,17 @@ impl Leg {
         if self.unacked.is_none()
             && let Some((transaction, _)) = self.early.take()
         {
-            return self.renegotiate(transaction).await;
+            return Box::pin(self.renegotiate(transaction)).await;
         }
         let due = self.due();
         let waiting = self.early.as_ref().map(|(_, until)| *until);
         tokio::select! {
-            Some(transaction) = self.mailbox.recv() => self.serve(*transaction).await,
+            Some(transaction) = self.mailbox.recv() => Box::pin(self.serve(transaction)).await,
             event = next_event(&mut self.unacked) => self.on_invite(event),
             command = self.commands.recv(), if self.hanging_up.is_none() => self.on_command(command),
-            Some((asked, result)) = self.outcomes.recv() => self.on_outcome(asked, result),
+            Some(outcome) = self.outcomes.recv() => self.on_outcome(*outcome),
             () = sleep_until(waiting) => match self.early.take() {
-                Some((transaction, _)) => self.renegotiate(transaction).await,
+                Some((transaction, _)) => Box::pin(self.renegotiate(transaction)).await,
                 None => Next::GoOn,
             },
             () = sleep_until(due) => self.on_timer(),
@@ -180,6 +188,7 @@ impl Leg {
             drop(transaction.reply(wire::status_code(481)).await);
         }
         if let Some(text) = bye {
+            core.door.registry.leave(&call_id, &state.local_tag);
             let reason = text.map(|text| ("Reason", format!("SIP;cause=200;text=\"{text}\"")));
             let query = Query { method: "BYE", fields: reason.into_iter().collect(), body: None };
             let mut sent = Box::pin(query.send(Arc::clone(&core), state.clone(), credentials));
@@ -206,7 +215,7 @@ impl Leg {
     }
 
     /// A request within the dialog.
-    async fn serve(&mut self, transaction: Transaction) -> Next {
+    async fn serve(&mut self, transaction: Box<Transaction>) -> Next {
         let request = &transaction.original;
         let from_tag =
             wire::field(request, "From").and_then(NameAddr::parse).and_then(|from| from.tag().map(str::to_owned));
@@ -245,7 +254,7 @@ impl Leg {
         }
     }
 
-    async fn renegotiate(&mut self, transaction: Transaction) -> Next {
+    async fn renegotiate(&mut self, transaction: Box<Transaction>) -> Next {
         if transaction.original.method == Method::Invite {
             self.serve_invite(transaction)
         } else {
@@ -254,7 +263,7 @@ impl Leg {
     }
 
     /// A re-INVITE (RFC 3261 §14.2).
-    fn serve_invite(&mut self, transaction: Transaction) -> Next {
+    fn serve_invite(&mut self, transaction: Box<Transaction>) -> Next {
         let request = Arc::new(transaction.original.clone());
         // Two offers at once: the later gives way.
         let glare = if self.asking {
@@ -268,7 +277,7 @@ impl Leg {
             Some(refusal) => Err(refusal),
             None => self.agree(&request),
         };
-        let server = InviteServer::spawn(transaction, Arc::clone(&request));
+        let server = InviteServer::spawn(*transaction, Arc::clone(&request));
         match agreed {
             Err(refusal) => {
                 server.respond(wire::refusal(&self.core.stack, &request, &refusal));
@@ -287,7 +296,7 @@ impl Leg {
     }
 
     /// UPDATE (RFC 3311 §5.2).
-    async fn serve_update(&mut self, transaction: Transaction) -> Next {
+    async fn serve_update(&mut self, transaction: Box<Transaction>) -> Next {
         let request = transaction.original.clone();
         let has_offer = wire::offer(&request).is_some();
         if has_offer && self.asking {
@@ -369,13 +378,13 @@ impl Leg {
 
     /// Tells the owner.
     fn tell(&self, event: DialogEvent) {
-        if self.events.try_send(event).is_err() {
+        if self.events.try_send(Box::new(event)).is_err() {
             tracing::debug!(call_id = self.state.call_id, "event dropped: its reader is gone or too slow");
         }
     }
 }
 
-async fn answer(mut transaction: Transaction, reply: Reply) -> Next {
+async fn answer(mut transaction: Box<Transaction>, reply: Reply) -> Next {
     let fields = reply.fields().map(|(name, value)| (name, value.to_owned())).collect();
     if let Err(error) = transaction.reply_with(wire::status_code(reply.status), wire::headers(fields), None).await {
         tracing::debug!(%error, status = reply.status, "cannot answer a request");

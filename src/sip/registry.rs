@@ -1,8 +1,8 @@
 //! Which calls there are, and where their requests go.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -18,6 +18,8 @@ struct Leg<T> {
     local_tag: String,
     mailbox: mpsc::Sender<T>,
     inbound: Option<Inbound>,
+    /// Whether the call is over but for the answer to our BYE.
+    leaving: bool,
 }
 
 /// Where an inbound leg comes from.
@@ -46,16 +48,26 @@ pub(super) struct Registry<T> {
 struct Inner<T> {
     live: HashMap<String, Vec<Leg<T>>>,
     legs: usize,
-    /// How many of the inbound ones each source has: live sources only, so never more entries than legs.
+    /// How many of them are not leaving.
+    up: usize,
+    /// How many of the inbound ones that are up each source has: live sources only, so never more entries than legs.
     by_source: HashMap<IpAddr, usize>,
-    ended: HashMap<String, Instant>,
-    swept: Option<Instant>,
+    /// When each Call-ID ended last.
+    ended: HashMap<Arc<str>, Instant>,
+    /// The same in the order in which they ended; of a Call-ID that ended twice the earlier end says nothing.
+    order: VecDeque<(Instant, Arc<str>)>,
 }
 
 impl<T> Registry<T> {
     pub(super) fn new() -> Self {
-        let inner =
-            Inner { live: HashMap::new(), legs: 0, by_source: HashMap::new(), ended: HashMap::new(), swept: None };
+        let inner = Inner {
+            live: HashMap::new(),
+            legs: 0,
+            up: 0,
+            by_source: HashMap::new(),
+            ended: HashMap::new(),
+            order: VecDeque::new(),
+        };
         Self { inner: Mutex::new(inner) }
     }
 
@@ -63,11 +75,23 @@ impl<T> Registry<T> {
     pub(super) fn insert(&self, call_id: &str, local_tag: &str, mailbox: mpsc::Sender<T>, inbound: Option<Inbound>) {
         let mut inner = self.lock();
         inner.legs += 1;
+        inner.up += 1;
         if let Some(inbound) = &inbound {
             *inner.by_source.entry(inbound.source).or_default() += 1;
         }
-        let leg = Leg { local_tag: local_tag.to_owned(), mailbox, inbound };
+        let leg = Leg { local_tag: local_tag.to_owned(), mailbox, inbound, leaving: false };
         inner.live.entry(call_id.to_owned()).or_default().push(leg);
+    }
+
+    /// A leg is over but for the answer to our BYE, which may take 32 s to fail: it still gets its requests, and counts
+    /// among the calls no more.
+    pub(super) fn leave(&self, call_id: &str, local_tag: &str) {
+        let mut inner = self.lock();
+        let Some(legs) = inner.live.get_mut(call_id) else { return };
+        let Some(leg) = legs.iter_mut().find(|leg| leg.local_tag == local_tag && !leg.leaving) else { return };
+        leg.leaving = true;
+        let source = leg.inbound.as_ref().map(|inbound| inbound.source);
+        inner.step_out(source);
     }
 
     /// Takes a leg out.
@@ -80,8 +104,8 @@ impl<T> Registry<T> {
             inner.remember(call_id, now);
         }
         inner.legs -= gone.len();
-        for inbound in gone.into_iter().filter_map(|leg| leg.inbound) {
-            inner.forget_source(inbound.source);
+        for leg in gone.into_iter().filter(|leg| !leg.leaving) {
+            inner.step_out(leg.inbound.map(|inbound| inbound.source));
         }
     }
 
@@ -108,12 +132,17 @@ impl<T> Registry<T> {
             .is_some_and(|legs| legs.iter().any(|leg| leg.inbound.as_ref().is_some_and(|i| i.origin == *origin)))
     }
 
-    /// Live legs.
+    /// Live legs, those included that wait for the answer to our BYE.
     pub(super) fn len(&self) -> usize {
         self.lock().legs
     }
 
-    /// Live inbound legs from this address.
+    /// Legs that are set up or up.
+    pub(super) fn calls(&self) -> usize {
+        self.lock().up
+    }
+
+    /// Inbound legs from this address that are set up or up.
     pub(super) fn count_from(&self, source: IpAddr) -> usize {
         self.lock().by_source.get(&source).copied().unwrap_or_default()
     }
@@ -125,7 +154,10 @@ impl<T> Registry<T> {
 }
 
 impl<T> Inner<T> {
-    fn forget_source(&mut self, source: IpAddr) {
+    /// A leg counts no more.
+    fn step_out(&mut self, source: Option<IpAddr>) {
+        self.up -= 1;
+        let Some(source) = source else { return };
         if let Some(legs) = self.by_source.get_mut(&source) {
             *legs -= 1;
             if *legs == 0 {
@@ -135,18 +167,17 @@ impl<T> Inner<T> {
     }
 
     fn remember(&mut self, call_id: &str, now: Instant) {
-        let sweep = self.swept.is_none_or(|at| now.saturating_duration_since(at) >= REMEMBERED);
-        if sweep || self.ended.len() >= MAX_REMEMBERED {
-            self.ended.retain(|_, at| now.saturating_duration_since(*at) < REMEMBERED);
-            self.swept = Some(now);
-        }
-        if self.ended.len() >= MAX_REMEMBERED {
-            let oldest = self.ended.iter().min_by_key(|(_, at)| **at).map(|(id, _)| id.clone());
-            if let Some(oldest) = oldest {
+        while let Some((at, _)) = self.order.front()
+            && (now.saturating_duration_since(*at) >= REMEMBERED || self.order.len() >= MAX_REMEMBERED)
+        {
+            let Some((at, oldest)) = self.order.pop_front() else { break };
+            if self.ended.get(&oldest) == Some(&at) {
                 self.ended.remove(&oldest);
             }
         }
-        self.ended.insert(call_id.to_owned(), now);
+        let call_id: Arc<str> = call_id.into();
+        self.order.push_back((now, Arc::clone(&call_id)));
+        self.ended.insert(call_id, now);
     }
 }
 
@@ -168,12 +199,16 @@ mod tests {
         assert_eq!(registry.len(), 2);
         assert!(registry.has_origin("id", &origin));
         assert!(!registry.has_origin("id", &Origin { cseq: 2, ..origin }));
+        registry.leave("id", "a");
+        registry.leave("id", "a");
+        assert_eq!((registry.len(), registry.calls(), registry.count_from(source)), (2, 1, 0));
+        assert!(registry.mailbox("id", "a").is_some(), "it still gets its requests");
         registry.remove("id", "a", now);
         registry.remove("id", "a", now);
         assert!(registry.lock().by_source.is_empty());
         assert!(registry.mailbox("id", "a").is_none() && registry.mailbox("id", "b").is_some());
         registry.remove("id", "b", now);
-        assert_eq!(registry.len(), 0);
+        assert_eq!((registry.len(), registry.calls()), (0, 0));
         assert!(registry.knows("id", now + REMEMBERED - Duration::from_millis(1)));
         assert!(!registry.knows("id", now + REMEMBERED));
     }
@@ -192,6 +227,6 @@ mod tests {
         assert!(!registry.knows("9", now) && registry.knows("10", now));
         registry.insert("last", "a", mailbox, None);
         registry.remove("last", "a", now + REMEMBERED * 2);
-        assert_eq!(registry.lock().ended.len(), 1);
+        assert_eq!((registry.lock().ended.len(), registry.lock().order.len()), (1, 1));
     }
 }

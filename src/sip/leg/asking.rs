@@ -7,7 +7,7 @@ use rsipstack::sip::{Response, StatusCodeKind};
 use tokio::sync::oneshot;
 
 use super::proving::Query;
-use super::{Asked, HangUp, Leg, Next};
+use super::{Asked, HangUp, Leg, Next, Outcome};
 use crate::clock::monotonic;
 use crate::sip::dialog::{Command, DialogEvent, EndReason};
 use crate::sip::front::{ALLOW, SUPPORTED};
@@ -99,12 +99,12 @@ impl Leg {
         tokio::spawn(async move {
             let result = sent.await;
             // The call may be over.
-            drop(outcomes.send((asked, result)).await);
+            drop(outcomes.send(Box::new(Outcome { asked, result })).await);
         });
     }
 
     /// The answer to a request of ours.
-    pub(super) fn on_outcome(&mut self, asked: Asked, result: Result<Response, SipError>) -> Next {
+    pub(super) fn on_outcome(&mut self, Outcome { asked, result }: Outcome) -> Next {
         let status = result.as_ref().map_or(408, |response| response.status_code.code());
         let refused = |response: &Result<Response, SipError>| match response {
             Ok(response) => wire::refused(response),
