@@ -19,7 +19,12 @@ const OPTION_FLAGS: u16 = 2;
 const NANOSECONDS: u8 = 9;
 const UDP: u8 = 17;
 const UDP_HEADER: usize = 8;
-/// Largest block read: far more than any clip in a note.
+/// Octets of a note in one packet: Wireshark refuses a file in which a packet has more than 262,144. A longer note, a sound
+/// of some length, lies in several packets.
+const MAX_NOTE: usize = 128 << 10;
+/// Begins each piece of a note but the last. No note begins so: they are JSON objects or strings.
+const GOES_ON: u8 = b'+';
+/// Largest block read: far more than any packet.
 const MAX_BLOCK: usize = 64 << 20;
 
 /// One packet of a capture.
@@ -71,12 +76,25 @@ pub fn begin(out: &mut impl Write) -> io::Result<()> {
 /// # Errors
 /// Those of the writer.
 pub fn write(out: &mut impl Write, packet: &Packet) -> io::Result<u64> {
-    let (interface, at, data, flags) = match packet {
+    match packet {
         Packet::Datagram { at, from, to, inbound, payload } => {
-            (0u32, *at, datagram(*from, *to, payload), if *inbound { 1u32 } else { 2 })
+            let flags = if *inbound { 1 } else { 2 };
+            write_enhanced(out, 0, *at, &datagram(*from, *to, payload), flags)
         }
-        Packet::Note { at, text } => (1, *at, text.clone(), 0),
-    };
+        Packet::Note { at, text } => {
+            let mut written = 0;
+            let mut pieces = text.chunks(MAX_NOTE).peekable();
+            while let Some(piece) = pieces.next() {
+                let more = pieces.peek().map(|_| GOES_ON);
+                let data: Vec<u8> = more.into_iter().chain(piece.iter().copied()).collect();
+                written += write_enhanced(out, 1, *at, &data, 0)?;
+            }
+            Ok(written)
+        }
+    }
+}
+
+fn write_enhanced(out: &mut impl Write, interface: u32, at: Duration, data: &[u8], flags: u32) -> io::Result<u64> {
     let nanos = at.as_nanos() as u64;
     let len = (data.len() as u32).to_le_bytes();
     let mut body = Vec::with_capacity(data.len() + 48);
@@ -85,7 +103,7 @@ pub fn write(out: &mut impl Write, packet: &Packet) -> io::Result<u64> {
     body.extend((nanos as u32).to_le_bytes());
     body.extend(len);
     body.extend(len);
-    body.extend(&data);
+    body.extend(data);
     pad(&mut body);
     if interface == 0 {
         option(&mut body, OPTION_FLAGS, &flags.to_le_bytes());
@@ -103,7 +121,7 @@ pub fn read(file: &[u8]) -> Result<Vec<Packet>, PcapngError> {
     if word(file, 0) != Some(SECTION_HEADER) || word(file, 8) != Some(BYTE_ORDER) {
         return Err(PcapngError::Header);
     }
-    let mut packets = Vec::new();
+    let (mut packets, mut unfinished) = (Vec::new(), Vec::new());
     let mut at = 0;
     while let (Some(kind), Some(len)) = (word(file, at), word(file, at + 4)) {
         let len = len as usize;
@@ -116,7 +134,14 @@ pub fn read(file: &[u8]) -> Result<Vec<Packet>, PcapngError> {
             return Err(PcapngError::Length { at });
         }
         if kind == ENHANCED_PACKET {
-            packets.push(enhanced(body, at)?);
+            match enhanced(body, at)? {
+                Packet::Note { text, .. } if text.first() == Some(&GOES_ON) => unfinished.extend_from_slice(&text[1..]),
+                Packet::Note { at, text } => {
+                    unfinished.extend(text);
+                    packets.push(Packet::Note { at, text: std::mem::take(&mut unfinished) });
+                }
+                datagram @ Packet::Datagram { .. } => packets.push(datagram),
+            }
         }
         at += len;
     }
@@ -246,6 +271,21 @@ mod tests {
             datagram("192.0.2.2:20000", "192.0.2.1:4000", false, &[]),
         ];
         assert_eq!(read(&file(&packets)), Ok(packets.to_vec()));
+    }
+
+    #[test]
+    fn no_packet_is_longer_than_wireshark_reads() {
+        let text: Vec<u8> = (0..600_000).map(|n| b'a' + (n % 26) as u8).collect();
+        let note = Packet::Note { at: Duration::from_nanos(7), text };
+        let packets = vec![note.clone(), datagram("192.0.2.1:4000", "192.0.2.2:20000", true, &[1]), note];
+        let file = file(&packets);
+        assert_eq!(read(&file), Ok(packets));
+        let (mut at, mut longest) = (0, 0);
+        while let Some(len) = word(&file, at + 4) {
+            longest = longest.max(len);
+            at += len as usize;
+        }
+        assert!((MAX_NOTE as u32..262_144).contains(&longest), "{longest}");
     }
 
     #[test]
