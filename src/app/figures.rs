@@ -20,6 +20,7 @@ pub(super) fn quality(quality: &CallQuality) -> Json {
         "late": quality.late,
         "duplicate": quality.duplicate,
         "foreign": quality.foreign,
+        "unauthentic": quality.unauthentic,
         "invalid": quality.invalid,
         "concealed_ms": quality.concealed_ms,
         "jitter_ms": quality.jitter_ms,

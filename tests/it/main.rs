@@ -18,6 +18,7 @@ mod sip_front;
 mod sip_ringing;
 mod sip_tls;
 mod sip_trunks;
+mod strangers;
 mod support;
 mod survey;
 mod survey_kill;

@@ -8,6 +8,7 @@ pub mod residents;
 pub mod script;
 pub(crate) mod sip;
 pub(crate) mod tls;
+pub mod wire_phone;
 
 use std::path::{Path, PathBuf};
 
