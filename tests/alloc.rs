@@ -1,38 +1,49 @@
-//! What the audio engine takes from the system: nothing per packet, and all of it comes back.
+//! What the gateway takes from the system: nothing per packet, so much per call and no more, and all of it comes back.
 //!
 //! A test binary of its own, because it counts for the whole process. Its tests take turns.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use minxin::app::Gateway;
 use minxin::call::stream::{Codec, Stream};
+use minxin::config::Config;
 use minxin::ids::CallId;
 use minxin::media::{Bridge, Clip, Engine, MediaConfig, MediaSession, PlayId, Recording, Role};
 
-/// Counts what is allocated, by any thread.
+/// Counts what is allocated and what is held, by any thread.
 struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static HELD_BYTES: AtomicU64 = AtomicU64::new(0);
 
 #[expect(unsafe_code, reason = "an allocator cannot be written otherwise; it hands everything on")]
 // SAFETY: every call goes to the system's allocator with its arguments unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        HELD_BYTES.fetch_add(layout.size() as u64, Ordering::Relaxed);
         // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        HELD_BYTES.fetch_sub(layout.size() as u64, Ordering::Relaxed);
         // SAFETY: as the caller promises.
         unsafe { System.dealloc(block, layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        HELD_BYTES.fetch_add(new_size as u64, Ordering::Relaxed);
+        HELD_BYTES.fetch_sub(layout.size() as u64, Ordering::Relaxed);
         // SAFETY: as the caller promises.
         unsafe { System.realloc(block, layout, new_size) }
     }
@@ -109,4 +120,58 @@ fn a_hundred_calls_leave_no_descriptor_and_no_port() {
     }
     let stats = engine.stats();
     assert_eq!((stats.sessions, stats.ports_available, descriptors()), (0, ports, open));
+}
+
+/// The most that a recorded call may hold from the system's allocator, all buffers included, in octets.
+const CALL_BYTES_MAX: u64 = 80_000;
+
+/// Calls that stand at once: enough that what the gateway takes once for all of them hardly counts.
+const STANDING: usize = 150;
+
+/// A gateway of which every part works, in this process; its telephones are another, so that they are not counted.
+///
+/// It takes as long as the notice lasts, because nothing is recorded before.
+#[test]
+fn a_standing_call_holds_little() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::TempDir::with_prefix("minxin-alloc-").expect("a folder");
+    // The database does not run as root, and has to get in.
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).expect("permissions");
+    let text = format!(
+        "home = {:?}\ndata_dir = {:?}\n\
+         [sip]\nudp = \"127.0.0.1:0\"\ntrusted = [\"127.0.0.0/8\"]\nmax_calls_per_source = {STANDING}\n\
+         [[lines]]\nname = \"民心热线\"\nnumbers = [\"12345\"]\nflow = \"hotline\"\n\
+         [media]\nports = [32_500, 33_499]\n[web]\nlisten = \"127.0.0.1:0\"\n[speech]\nthreads = 0\n",
+        env!("CARGO_MANIFEST_DIR"),
+        folder.path().join("data"),
+    );
+    let config = Config::parse(Path::new("minxin.toml"), text, BTreeMap::new()).expect("a configuration");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let gateway = runtime.block_on(Gateway::start(config)).expect("a gateway");
+    let idle = HELD_BYTES.load(Ordering::Relaxed);
+    let sip = gateway.sip_udp().expect("UDP is on");
+    let mut telephones = Command::new(env!("CARGO_BIN_EXE_minxin"))
+        .args(["load", &format!("sip:12345@{sip}"), "--cps", "75", "--duration", "9", "--first-port", "33500"])
+        .args(["--calls", &STANDING.to_string()])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("telephones");
+    let began = minxin::clock::monotonic();
+    let recordings = || recordings(&folder.path().join("data/recordings"));
+    while recordings() < STANDING && began.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (standing, held) = (gateway.board().calls().len(), HELD_BYTES.load(Ordering::Relaxed) - idle);
+    telephones.wait().expect("they hang up");
+    runtime.block_on(gateway.stop());
+    assert_eq!(standing, STANDING, "{} recordings", recordings());
+    let each = held / STANDING as u64;
+    println!("{each} octets a call");
+    assert!(each < CALL_BYTES_MAX, "{each} octets a call");
+}
+
+/// Files below a folder, at any depth.
+fn recordings(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.map(|path| if path.is_dir() { recordings(&path) } else { 1 }).sum()
 }
