@@ -1,4 +1,5 @@
-//! `minxin export`: calls and cases as CSV for a spreadsheet, numbers masked; published figures as JSON, and their check.
+//! `minxin export`: calls and cases as CSV for a spreadsheet, numbers masked; corrected transcripts as test data; published
+//! figures as JSON, and their check.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Subcommand;
 
-use super::{ConfigArg, db};
+use super::{ConfigArg, corrections, db};
 use crate::store::{disclosures, export};
 use crate::survey::disclosure::Disclosure;
 
@@ -22,8 +23,21 @@ enum Command {
     Cases(ConfigArg),
     /// Every call, oldest first
     Calls(ConfigArg),
+    /// What people corrected in transcripts: the sound of each segment and its true text, for `minxin model bench`
+    Corrections(CorrectionsArgs),
     /// Published figures with all they come from, as JSON; or recompute them from such a file
     Disclosure(DisclosureArgs),
+}
+
+#[derive(clap::Args, Debug)]
+struct CorrectionsArgs {
+    /// The folder to write, empty or new
+    folder: PathBuf,
+    /// Why callers' voices leave the system; stands in the audit trail for each call
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    config: ConfigArg,
 }
 
 #[derive(clap::Args, Debug)]
@@ -46,9 +60,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Disclosure(DisclosureArgs { verify: Some(path), sha256, .. }) => {
             return verify(path, sha256.as_deref());
         }
-        Command::Cases(config) | Command::Calls(config) | Command::Disclosure(DisclosureArgs { config, .. }) => {
-            config.load()?
-        }
+        Command::Cases(config)
+        | Command::Calls(config)
+        | Command::Corrections(CorrectionsArgs { config, .. })
+        | Command::Disclosure(DisclosureArgs { config, .. }) => config.load()?,
     };
     let database = db::open(&config).await?;
     let print = |row: &[&str]| println!("{}", row.iter().map(|field| quoted(field)).collect::<Vec<_>>().join(","));
@@ -60,6 +75,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Calls(_) => {
             mark();
             export::calls(&database.pool, print).await?;
+        }
+        Command::Corrections(CorrectionsArgs { folder, reason, .. }) => {
+            corrections::run(&database, &config.data_dir, &folder, &reason).await?;
         }
         Command::Disclosure(DisclosureArgs { id, .. }) => {
             let id = id.unwrap_or_default();

@@ -16,6 +16,7 @@ mod bench;
 mod call;
 mod campaign;
 mod check;
+mod corrections;
 mod db;
 mod demo;
 mod demo_callback;

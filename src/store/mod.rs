@@ -28,6 +28,7 @@ pub mod campaigns;
 pub mod case_log;
 pub mod cases;
 pub mod consent;
+pub mod corrections;
 mod database;
 pub mod dialling;
 pub mod disclosures;
