@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 
+use super::captions::Captions;
 use super::check_line;
 use super::interviewing::Interviewing;
 use super::keeping::Keeper;
@@ -142,6 +143,7 @@ pub(super) struct Conversation {
     notes: Vec<CallEvent>,
     next_note: i32,
     spoken: Spoken,
+    captions: Captions,
     drain: watch::Receiver<Drain>,
     end: Option<EndReason>,
 }
@@ -175,6 +177,7 @@ impl Conversation {
             notes: Vec::new(),
             next_note: 0,
             spoken: Spoken::default(),
+            captions: Captions::default(),
             drain,
             end: None,
         }
@@ -252,6 +255,10 @@ impl Conversation {
                 }
             },
             Ok(()) = self.drain.changed() => (*self.drain.borrow() == Drain::Goodbye).then_some(Input::Drain),
+            () = self.captions.due() => {
+                self.captions.take(&self.shared, self.id, &self.media);
+                None
+            }
             () = sleep_until(at), if deadline.is_some() => {
                 if let Some(beside) = self.beside.as_mut().filter(|_| self.call.waits()) {
                     beside.unanswered();
@@ -300,8 +307,14 @@ impl Conversation {
                 };
                 Some(Input::Digit { key, source })
             }
-            MediaEvent::SpeechStarted { at } => Some(Input::SpeechStarted { at }),
-            MediaEvent::SpeechEnded { at } => Some(Input::SpeechEnded { at }),
+            MediaEvent::SpeechStarted { at } => {
+                self.captions.speech_started(at);
+                Some(Input::SpeechStarted { at })
+            }
+            MediaEvent::SpeechEnded { at } => {
+                self.captions.speech_ended();
+                Some(Input::SpeechEnded { at })
+            }
             MediaEvent::PlaybackDone { id, interrupted } => {
                 self.spoken.done(id.0, self.since_answer(), interrupted);
                 let id = PlayId(u32::try_from(id.0).ok()?);
@@ -341,7 +354,7 @@ impl Conversation {
 
     async fn feed(&mut self, input: Input) {
         if let Input::Heard { text, .. } = &input {
-            self.shared.board.caption(self.id, text);
+            self.shared.board.caption(self.id, text, false);
             if let Some(beside) = &mut self.beside {
                 beside.heard(text);
             }
@@ -379,6 +392,7 @@ impl Conversation {
                 self.waiting.push_back(Input::HeardNothing { ask, why: Nothing::Busy });
             }
             Action::Recognise { ask, from, to, expect, within } => {
+                self.captions.end_turn();
                 let pcm = self.media.utterance(from, to).await;
                 let shared = Arc::clone(&self.shared);
                 self.jobs.spawn(async move {

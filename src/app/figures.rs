@@ -149,10 +149,12 @@ fn speech_samples(speech: &SpeechStats) -> Vec<Sample> {
         Sample::total("speech_answers", "Answers of callers recognised", speech.answered),
         Sample::total("speech_busy", "Answers turned away because too many waited", speech.busy),
         Sample::total("speech_late", "Answers that were not recognised in time", speech.late),
+        Sample::total("speech_captions", "Captions of calls in progress", speech.captions),
+        Sample::total("speech_captions_skipped", "Captions left out for want of a worker", speech.captions_skipped),
         Sample::total("speech_utterances", "Utterances of finished calls recognised", speech.utterances),
         Sample::total("speech_dropped", "Texts kept out because nobody said them", speech.drops.values().sum()),
         Sample::total("speech_audio_milliseconds", "Audio given to the recogniser", duration_ms(speech.audio)),
-        Sample::total("speech_work_milliseconds", "Time that recognition threads worked", duration_ms(speech.work)),
+        Sample::total("speech_work_milliseconds", "Processor time of recognition threads", duration_ms(speech.work)),
     ]
 }
 

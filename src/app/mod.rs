@@ -4,6 +4,7 @@
 //! cheap ones, to measure with; [`transfer`] joins a caller with a person.
 
 mod call_task;
+mod captions;
 mod caretaker;
 mod check_line;
 mod crash;
@@ -13,6 +14,7 @@ mod interviewing;
 mod keeping;
 mod levels;
 pub mod load;
+mod overload;
 pub mod phone;
 mod put_through;
 mod room;

@@ -17,7 +17,7 @@ use super::put_through::PersonLine;
 use super::room::Room;
 use super::shared::{Drain, Profiles, Shared};
 use super::voice::Voice;
-use super::{call_task, caretaker, crash, figures, levels, room, transcripts};
+use super::{call_task, caretaker, crash, figures, levels, overload, room, transcripts};
 use crate::call::DialPolicy;
 use crate::clock::wall;
 use crate::config::{self, Config};
@@ -112,6 +112,7 @@ impl Gateway {
         let (beside, calls) = (TaskTracker::new(), TaskTracker::new());
         beside.spawn(crash::end_calls(shared.store.clone(), config.data_dir.clone(), started));
         beside.spawn(transcripts::work(Arc::clone(&shared), stop.clone()));
+        beside.spawn(overload::watch(Arc::clone(&shared), stop.clone()));
         beside.spawn(room::watch(Arc::clone(&shared), config.recordings.clone(), stop.clone()));
         beside.spawn(caretaker::look_after(Arc::clone(&shared), stop.clone()));
         beside.spawn(levels::show(Arc::clone(&shared), stop.clone()));

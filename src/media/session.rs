@@ -175,6 +175,11 @@ impl MediaSession {
         Loudness(Arc::downgrade(&self.shared))
     }
 
+    /// The caller's audio at 8 kHz from a span since the opening up to now, as far as it was listened to.
+    pub fn heard_since(&self, from: Duration) -> Vec<i16> {
+        lock(&self.shared.ear).cut(from, Duration::MAX)
+    }
+
     /// The next event; `None` once the engine has ended the session.
     pub async fn next(&mut self) -> Option<MediaEvent> {
         self.events.recv().await

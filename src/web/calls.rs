@@ -66,6 +66,8 @@ struct CallsPage {
     live_count: usize,
     /// Whether there are more than are shown.
     more_live: bool,
+    /// Whether recognition has too much to do.
+    overloaded: bool,
     /// The words for the states of a flow, as JSON, for the script that shows calls as they come.
     states: String,
     rows: Vec<Row>,
@@ -86,6 +88,7 @@ struct LiveRow {
     started: String,
     state: String,
     caption: String,
+    partial: bool,
 }
 
 /// `GET /calls`.
@@ -134,6 +137,7 @@ pub(super) async fn list(
         states: serde_json::json!(t.flow_states().into_iter().collect::<BTreeMap<_, _>>()).to_string(),
         live_count: live.len(),
         more_live: live.len() > LIVE_ROWS,
+        overloaded: state.live.is_overloaded(),
         live: live.into_iter().take(LIVE_ROWS).map(live_row).collect(),
         rows,
         lines: state
@@ -180,6 +184,7 @@ fn live_row(call: LiveCall) -> LiveRow {
         started: show::exact(call.started_at),
         state: call.state,
         caption: call.caption,
+        partial: call.partial,
     }
 }
 

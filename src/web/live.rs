@@ -35,6 +35,8 @@ pub struct LiveCall {
     pub state: String,
     /// The last words heard.
     pub caption: String,
+    /// Whether they are still being said: the caption may change.
+    pub partial: bool,
     /// How loud it is.
     pub level: Level,
 }
@@ -104,6 +106,7 @@ struct Inner {
     calls: BTreeMap<CallId, LiveCall>,
     history: VecDeque<Arc<Event>>,
     seq: u64,
+    overloaded: bool,
 }
 
 /// What a page that (re)connects gets first.
@@ -141,6 +144,7 @@ impl Board {
             started_at: at,
             state: String::new(),
             caption: String::new(),
+            partial: false,
             level: Level::SILENT,
         };
         inner.calls.insert(id, call.clone());
@@ -152,10 +156,24 @@ impl Board {
         self.update(id, |call| state.clone_into(&mut call.state));
     }
 
-    /// The caller was understood to say this.
-    pub fn caption(&self, id: CallId, text: &str) {
+    /// The caller was understood to say this; `partial` while it is still being said.
+    pub fn caption(&self, id: CallId, text: &str, partial: bool) {
         let text = super::mask::mask(text);
-        self.update(id, |call| call.caption = text.chars().take(CAPTION_LIMIT).collect());
+        self.update(id, |call| {
+            call.caption = text.chars().take(CAPTION_LIMIT).collect();
+            call.partial = partial;
+        });
+    }
+
+    /// Whether recognition is overloaded, so that callers are led by keys and recordings. Like levels, each page asks for it
+    /// in its own rhythm, with [`Self::is_overloaded`].
+    pub fn overloaded(&self, overloaded: bool) {
+        self.lock().overloaded = overloaded;
+    }
+
+    /// As last told.
+    pub fn is_overloaded(&self) -> bool {
+        self.lock().overloaded
     }
 
     /// The engine's figures of all calls. They make no event: each page asks for them in its own rhythm with
@@ -274,12 +292,12 @@ mod tests {
         let id = start(&board);
         board.state(id, "ask");
         board.state(id, "ask"); // No change, no event.
-        board.caption(id, "打13812341234");
+        board.caption(id, "打13812341234", true);
         board.ended(id);
         board.ended(id);
         let told: Vec<News> = std::iter::from_fn(|| events.try_recv().ok()).map(|e| e.news.clone()).collect();
         assert_eq!(told.len(), 4);
-        assert!(matches!(&told[2], News::Call(c) if c.caption == "打138****1234" && c.state == "ask"));
+        assert!(matches!(&told[2], News::Call(c) if c.caption == "打138****1234" && c.partial && c.state == "ask"));
         assert_eq!(told[3], News::Ended { id });
         assert!(board.calls().is_empty());
     }

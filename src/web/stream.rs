@@ -101,6 +101,7 @@ async fn follow(board: &Board, last_event_id: Option<&str>, sees_surveys: bool, 
     let end = sleep(LIFETIME);
     tokio::pin!(end);
     let mut told: Vec<(CallId, Level)> = Vec::new();
+    let mut told_overloaded = None;
     loop {
         tokio::select! {
             event = news.recv() => match event {
@@ -121,6 +122,11 @@ async fn follow(board: &Board, last_event_id: Option<&str>, sees_surveys: bool, 
                     let rows: Vec<_> = levels.iter().map(|(id, level)| json!({ "id": id, "level": level })).collect();
                     sender.send(Ok(Sent::default().event("levels").data(json!(rows).to_string()))).await?;
                     told = levels;
+                }
+                let overloaded = board.is_overloaded();
+                if told_overloaded != Some(overloaded) {
+                    sender.send(Ok(Sent::default().event("recognition").data(json!({ "overloaded": overloaded }).to_string()))).await?;
+                    told_overloaded = Some(overloaded);
                 }
             }
             () = &mut end => return Ok(()),

@@ -26,4 +26,5 @@ mod survey_person;
 mod survey_revoke;
 mod survey_who;
 mod torture;
+mod transcribing;
 mod transfer;

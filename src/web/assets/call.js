@@ -170,11 +170,32 @@ function setUpSearch() {
   });
 }
 
+// Finished sentences that stay above the one being said.
+const CAPTIONS = 50;
+
+function showCaption(call) {
+  const lines = document.querySelector("[data-captions] [data-lines]");
+  if (!lines || !call.caption) return;
+  const last = lines.lastElementChild;
+  // What is still being said replaces itself; a finished sentence that is told again is the same one.
+  const same = last && (last.classList.contains("partial") || last.textContent === call.caption);
+  const line = same ? last : lines.appendChild(document.createElement("li"));
+  line.textContent = call.caption;
+  line.classList.toggle("partial", call.partial);
+  while (lines.children.length > CAPTIONS) lines.firstElementChild.remove();
+}
+
 function awaitTranscript() {
-  if (!["queued", "running"].includes(transcript.dataset.state) && audio) return;
+  const live = document.querySelector("[data-captions]");
+  if (!live && !["queued", "running"].includes(transcript.dataset.state) && audio) return;
   const id = location.pathname.split("/").pop();
   follow({
+    board(board) {
+      const call = board.find((each) => each.id === id);
+      if (call) showCaption(call);
+    },
     news(news) {
+      if (news.kind === "call" && news.id === id) showCaption(news);
       // Reload only what nobody is working on: the reader may be typing or listening.
       const busy = document.activeElement?.closest("form") || (audio && !audio.paused);
       if (news.kind === "call_stored" && news.id === id && !busy) location.reload();

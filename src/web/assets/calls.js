@@ -75,7 +75,9 @@ const show = (call) => {
   put(li.querySelector("[data-caller]"), call.caller ?? words.withheld);
   put(li.querySelector("[data-line]"), call.line);
   put(li.querySelector("[data-state]"), states[call.state] ?? (call.state || words.ringing));
-  put(li.querySelector("[data-caption]"), call.caption);
+  const caption = li.querySelector("[data-caption]");
+  put(caption, call.caption);
+  caption.classList.toggle("partial", call.partial);
   li.querySelector("[data-since]").dataset.since = call.started_at;
   if (seen.has(li)) run(li);
 };
@@ -137,6 +139,9 @@ if (section) {
       if (news.kind === "ended") calls.delete(news.id);
       if (news.kind === "call" || news.kind === "ended") changed(news.id);
       if (news.kind === "ended" || news.kind === "call_stored" || news.kind === "case_stored") refresh();
+    },
+    recognition({ overloaded }) {
+      section.querySelector("[data-overloaded]").hidden = !overloaded;
     },
     levels(levels) {
       for (const { id, level: figures } of levels) {

@@ -3,7 +3,7 @@
 const REFRESH_EVERY_MS = 1000;
 const RECONNECT_MS = 3000;
 
-/** Follows the stream; `on` holds a function for each kind of event: board, news, levels. */
+/** Follows the stream; `on` holds a function for each kind of event: board, news, levels, recognition. */
 export const follow = (on) => {
   const lost = document.querySelector("[data-lost]");
   const source = new EventSource("/live/events");
@@ -13,7 +13,7 @@ export const follow = (on) => {
     setTimeout(() => lost && source.readyState !== EventSource.OPEN && (lost.hidden = false), RECONNECT_MS);
     if (source.readyState === EventSource.CLOSED) setTimeout(() => follow(on), RECONNECT_MS * 3);
   });
-  for (const kind of ["board", "news", "levels"]) {
+  for (const kind of ["board", "news", "levels", "recognition"]) {
     source.addEventListener(kind, (event) => on[kind]?.(JSON.parse(event.data)));
   }
   addEventListener("pagehide", () => source.close(), { once: true });

@@ -76,7 +76,7 @@ async fn keep_calling(live: Board) {
     let stays = CallId::fresh();
     live.started(stays, "民心热线", PhoneNumber::parse("13700001111").as_ref(), clock::wall());
     live.state(stays, "request");
-    live.caption(stays, "我们村口的垃圾好几天没有人来收了");
+    live.caption(stays, "我们村口的垃圾好几天没有人来收了", false);
     for step in (0_i8..5).cycle() {
         live.level(vec![(stays, Level { caller_dbov: -20 - step * 6, gateway_dbov: -60 })]);
         let comes = CallId::fresh();
@@ -101,7 +101,7 @@ async fn crowd(live: Board) {
         for n in 0..10 {
             let id = calls[(step * 10 + n) % calls.len()];
             live.state(id, if step.is_multiple_of(2) { "request" } else { "main" });
-            live.caption(id, &format!("第{step}次说的话"));
+            live.caption(id, &format!("第{step}次说的话"), false);
         }
         let oldest = calls.remove(0);
         live.ended(oldest);

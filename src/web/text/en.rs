@@ -387,4 +387,7 @@ pub(super) static TEXT: Text = Text {
     no_words: "No words; please listen",
     no_words_text: "No words were recognised. Please listen to the recording and write down what is asked.",
     live_more: "Only the newest 1000 are listed; the number above counts all.",
+    recognition_overloaded: "Recognition is overloaded: callers are led by keys and recordings; no call is dropped.",
+    live_caption: "Live captions",
+    live_caption_none: "The caller's words appear about two seconds after they are said; grey ones may still change.",
 };

@@ -121,7 +121,7 @@ table! {
     fs_main, fs_request, fs_place, fs_confirm_window, fs_confirm_place, fs_phone, fs_confirm_phone, fs_case, fs_progress, fs_person, fs_recording, fs_goodbye, fs_notice,
     // What stands in the audit trail.
     ac_login, ac_logout, ac_bad_login, ac_lock, ac_listen, ac_download, ac_reveal, ac_correct, ac_move, ac_assign, ac_disable, ac_enable, ac_user_add, ac_token,
-    actions, due_tomorrow, recording_silent, no_words, no_words_text, live_more,
+    actions, due_tomorrow, recording_silent, no_words, no_words_text, live_more, recognition_overloaded, live_caption, live_caption_none,
     // What was asked of the recogniser, and why it has no words.
     expect_request, expect_place, expect_yes_no, expect_digits, nothing_too_late, nothing_busy, nothing_empty, nothing_failed,
     hold_on, hold_off,

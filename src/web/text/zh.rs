@@ -387,4 +387,7 @@ pub(super) static TEXT: Text = Text {
     no_words: "没有文字，请听录音",
     no_words_text: "没有识别到诉求内容，请听录音后填写。",
     live_more: "只列出最新的 1000 通，总数以上方数字为准。",
+    recognition_overloaded: "语音识别繁忙：来电正改用按键和留言，没有一通被挂断。",
+    live_caption: "实时字幕",
+    live_caption_none: "来电人说话时，文字约晚两秒出现；灰色的还可能改动。",
 };
