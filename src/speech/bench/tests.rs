@@ -227,3 +227,52 @@ fn reads_wav_of_any_depth() {
         assert_eq!(read(&path).unwrap(), (vec![-0.5], 8000));
     }
 }
+
+/// From one caption to the next, as calls in progress ask for them.
+const CAPTION_EVERY: Duration = Duration::from_millis(600);
+
+/// Speaks `pcm` in real time, asks for captions as a call does, and tells how far behind each tenth of a second of speech its
+/// text came.
+async fn caption_lags(speech: &Speech, pcm: &[i16]) -> Vec<Duration> {
+    let began = clock::monotonic();
+    let length = Duration::from_millis(pcm.len() as u64 / 8);
+    let (mut shown, mut lags) = (Duration::ZERO, Vec::new());
+    while shown < length {
+        tokio::time::sleep(CAPTION_EVERY).await;
+        let said = (clock::monotonic() - began).min(length);
+        match speech.caption(&pcm[..said.as_millis() as usize * 8]).await {
+            Ok(_) => {
+                let now = clock::monotonic() - began;
+                while shown < said {
+                    lags.push(now - shown);
+                    shown += Duration::from_millis(100);
+                }
+            }
+            Err(SpeechError::Busy) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    lags
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures: run it alone, with `cargo test --lib captions_follow -- --ignored --nocapture`"]
+async fn captions_follow_speech() {
+    let speech = std::sync::Arc::new(speech(2));
+    let (pcm, rate_hz) = read(&data("calls").join("request.streetlight.wav")).unwrap();
+    let said = std::sync::Arc::new(telephone::through_g711(&pcm, rate_hz));
+    for calls in [1, 2, 4] {
+        let mut lags = Vec::new();
+        for _ in 0..3 {
+            let mut all = tokio::task::JoinSet::new();
+            for _ in 0..calls {
+                let (speech, said) = (speech.clone(), said.clone());
+                all.spawn(async move { caption_lags(&speech, &said).await });
+            }
+            lags.extend(all.join_all().await.into_iter().flatten());
+        }
+        lags.sort_unstable();
+        let at = |share: usize| lags[(lags.len() - 1) * share / 100];
+        println!("{calls} calls: p50 {:?}, p95 {:?}, most {:?}", at(50), at(95), at(100));
+    }
+}
