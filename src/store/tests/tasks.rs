@@ -154,6 +154,7 @@ async fn acknowledge(pool: &PgPool, now: DateTime<Utc>) -> Vec<String> {
             latency_ms: None,
             at: now,
             reopens: None,
+            call: None,
         };
         apply(pool, &Record::SurveyAnswered(answered)).await;
     }
@@ -241,6 +242,7 @@ async fn the_caller_is_told_of_a_new_day_and_the_log_says_so() {
         latency_ms: None,
         at: noon(),
         reopens: None,
+        call: None,
     };
     apply(&pool, &Record::SurveyAnswered(heard.clone())).await;
     assert_eq!(open(&pool).await.len(), 1, "key 2 acknowledges nothing");
