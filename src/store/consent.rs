@@ -32,7 +32,7 @@ pub struct OurCalls {
 }
 
 /// Our survey calls to a number within [`RUNG_DAYS`], however the trunk writes it: +86139…, 86139…, 0139… or 139…. Answers of
-/// a call under way are not yet there to be taken back.
+/// a call under way are not yet there to be taken back, and a notice has none.
 pub async fn our_calls(
     pool: &PgPool,
     number: &PhoneNumber,
@@ -43,6 +43,7 @@ pub async fn our_calls(
         "SELECT a.started_at, s.id, s.case_number, k.opened_at, a.ended_at IS NOT NULL
              AND EXISTS (SELECT FROM answers AS g WHERE g.attempt_id = a.id AND g.at > $4)
              AND NOT EXISTS (SELECT FROM answer_withdrawals AS w WHERE w.sample_id = s.id)
+             AND NOT EXISTS (SELECT FROM campaigns AS c WHERE c.id = s.campaign_id AND c.notice IS NOT NULL)
          FROM attempts AS a JOIN sample AS s ON s.id = a.sample_id LEFT JOIN cases AS k ON k.number = s.case_number
          WHERE a.started_at > $2 - make_interval(days => $3) AND a.outcome IS DISTINCT FROM 'trunk_fault'
              AND regexp_replace(s.number, '^([+]?86|0)', '') = regexp_replace($1, '^([+]?86|0)', '')

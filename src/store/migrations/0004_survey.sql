@@ -51,7 +51,7 @@ COMMENT ON COLUMN trunk_usage.in_day IS 'Calls of that day.';
 
 -- A batch is closed once nobody is left to ring and five have answered to the end.
 CREATE VIEW open_batches AS
-    SELECT c.id AS campaign_id FROM campaigns AS c
+    SELECT c.id AS campaign_id FROM (SELECT * FROM campaigns WHERE notice IS NULL) AS c
     WHERE EXISTS (SELECT FROM sample AS s
                   WHERE s.campaign_id = c.id AND (s.state = 'calling' OR s.state = 'due' AND c.state <> 'stopped'))
         OR c.standing AND c.state <> 'stopped'

@@ -14,8 +14,8 @@ use crate::store::notices::{self, Notices};
 use crate::store::records::{Record, SurveyAnswered};
 use crate::store::tasks::{self, Outcome, TaskError};
 use crate::store::testing::{self, TestDatabase, apply, by, noon, order, walk};
-use crate::store::{campaigns, case_log, dialling, escalate};
-use crate::survey::{Mode, Survey};
+use crate::store::{campaigns, case_log, consent, dialling, escalate};
+use crate::survey::{self, InterviewEnd, Mode, Plan, Survey};
 
 const SHORT: Duration = Duration::from_secs(5);
 const LEASE: Duration = Duration::from_secs(30);
@@ -129,13 +129,13 @@ async fn a_task_is_one_persons_and_done_once() {
     assert!(sqlx::query("DELETE FROM tasks").execute(&pool).await.is_err());
 }
 
-fn survey(text: &str) -> Survey {
+fn questionnaire(text: &str) -> Survey {
     Survey::parse(text).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 async fn ring(pool: &PgPool, now: DateTime<Utc>) -> usize {
-    let staff = survey(include_str!("../../../config/surveys/notice.toml"));
-    let extended = survey(include_str!("../../../config/surveys/extended.toml"));
+    let staff = questionnaire(include_str!("../../../config/surveys/notice.toml"));
+    let extended = questionnaire(include_str!("../../../config/surveys/extended.toml"));
     notices::ring(pool, Notices { staff: &staff, extended: &extended }, now).await.expect("rings")
 }
 
@@ -251,6 +251,14 @@ async fn the_caller_is_told_of_a_new_day_and_the_log_says_so() {
         apply(&pool, &Record::SurveyAnswered(heard.clone())).await;
     }
     assert_eq!(open(&pool).await.len(), 0);
+    let outcome = survey::Outcome::Reached { answered: 1, applicable: 1, end: InterviewEnd::Thanked };
+    let plan = Plan { disposition: outcome.disposition(), again_at: None };
+    apply(&pool, &Record::AttemptEnded(claimed.ended(outcome, plan, noon()))).await;
+    let ours = consent::our_calls(&pool, &claimed.number, noon()).await.expect("reads").expect("rung by us");
+    assert_eq!(ours.revocable, <[i64; 0]>::default(), "there is no answer to take back");
+    let withheld: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM withheld_calls").fetch_one(&pool).await.expect("reads");
+    assert_eq!(withheld, 0, "nor a batch to wait for");
     let told: Vec<serde_json::Value> = sqlx::query_scalar("SELECT detail FROM case_events WHERE kind = 'noted'")
         .fetch_all(&pool)
         .await
