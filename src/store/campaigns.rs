@@ -280,6 +280,18 @@ pub async fn set_state(
     actor: &str,
     now: DateTime<Utc>,
 ) -> Result<(), CampaignError> {
+    set_state_because(pool, id, to, actor, "", now).await
+}
+
+/// As [`set_state`], with the reason that its actor gives.
+pub async fn set_state_because(
+    pool: &PgPool,
+    id: i64,
+    to: CampaignState,
+    actor: &str,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<(), CampaignError> {
     let mut tx = pool.begin().await?;
     let from: Option<String> = sqlx::query_scalar("SELECT state FROM campaigns WHERE id = $1 FOR UPDATE")
         .bind(id)
@@ -293,7 +305,7 @@ pub async fn set_state(
     }
     sqlx::query("UPDATE campaigns SET state = $2 WHERE id = $1").bind(id).bind(to.code()).execute(&mut *tx).await?;
     let (object, action) = (format!("campaign/{id}"), format!("campaign_{}", to.code()));
-    audit::append_in(&mut tx, Deed { actor, action: &action, object: &object, reason: "", at: now }).await?;
+    audit::append_in(&mut tx, Deed { actor, action: &action, object: &object, reason, at: now }).await?;
     tx.commit().await?;
     Ok(())
 }

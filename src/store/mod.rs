@@ -33,6 +33,7 @@ mod database;
 pub mod dialling;
 pub mod disclosures;
 pub mod escalate;
+pub mod evidence;
 pub mod export;
 #[cfg(fuzzing)]
 pub mod fuzzing;

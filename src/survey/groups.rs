@@ -22,6 +22,8 @@ pub enum By {
     Mode,
     /// The hour of the answer, China Standard Time.
     Hour,
+    /// The month of the answer, China Standard Time.
+    Month,
 }
 
 /// A group's share of good answers for one measure.
@@ -29,7 +31,7 @@ pub enum By {
 pub struct GroupShare {
     /// What it measures.
     pub measure: Measure,
-    /// The unit's key, the window's key, the age band, the mode or the hour; empty where it is not known.
+    /// The unit's key, the window's key, the age band, the mode, the hour or the month; empty where it is not known.
     pub group: String,
     /// The share.
     pub share: Proportion,
@@ -48,26 +50,40 @@ impl By {
             "age" => Self::Age,
             "mode" => Self::Mode,
             "hour" => Self::Hour,
+            "month" => Self::Month,
             _ => return None,
         })
     }
 
+    /// As in the JSON interface.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Unit => "unit",
+            Self::Window => "window",
+            Self::Age => "age",
+            Self::Mode => "mode",
+            Self::Hour => "hour",
+            Self::Month => "month",
+        }
+    }
+
     /// The group of somebody, as far as it does not hang on the answer.
-    fn of_person(self, respondent: &Respondent) -> Option<String> {
+    pub fn of_person(self, respondent: &Respondent) -> Option<String> {
         match self {
             Self::Unit => Some(respondent.unit.map(|unit| unit.to_string()).unwrap_or_default()),
             Self::Window => Some(respondent.window.map(|window| window.to_string()).unwrap_or_default()),
             Self::Age => Some(respondent.age_band.clone().unwrap_or_default()),
-            Self::Mode | Self::Hour => None,
+            Self::Mode | Self::Hour | Self::Month => None,
         }
     }
 
     /// The group of an answer.
-    fn of_answer(self, respondent: &Respondent, given: &Given) -> String {
+    pub fn of_answer(self, respondent: &Respondent, given: &Given) -> String {
         match self {
             Self::Unit | Self::Window | Self::Age => self.of_person(respondent).unwrap_or_default(),
             Self::Mode => given.mode.code().to_owned(),
             Self::Hour => format!("{:02}", given.at.with_timezone(&china()).hour()),
+            Self::Month => given.at.with_timezone(&china()).format("%Y-%m").to_string(),
         }
     }
 }
@@ -105,8 +121,8 @@ pub fn grouped(survey: &Survey, respondents: &[Respondent], by: By) -> Vec<Group
         };
         let shares: Vec<Proportion> = groups.iter().map(share).collect();
         let ranks = match by {
-            By::Unit | By::Window => standings(&shares),
-            By::Age | By::Mode | By::Hour => {
+            By::Unit | By::Window => competing(&groups, &shares),
+            By::Age | By::Mode | By::Hour | By::Month => {
                 shares.iter().map(|s| if s.shown() { Standing::Unranked } else { Standing::Hidden }).collect()
             }
         };
@@ -116,6 +132,19 @@ pub fn grouped(survey: &Survey, respondents: &[Respondent], by: By) -> Vec<Group
         }
     }
     out
+}
+
+/// The standing of each group among those that have a name: whoever belongs nowhere does not compete.
+fn competing(groups: &BTreeSet<String>, shares: &[Proportion]) -> Vec<Standing> {
+    let named: Vec<Proportion> =
+        groups.iter().zip(shares).filter(|(group, _)| !group.is_empty()).map(|(_, share)| *share).collect();
+    let mut ranks = standings(&named).into_iter();
+    let alone = |share: &Proportion| if share.shown() { Standing::Unranked } else { Standing::Hidden };
+    let standing = |(group, share): (&String, &Proportion)| match group.is_empty() {
+        true => alone(share),
+        false => ranks.next().unwrap_or_else(|| alone(share)),
+    };
+    groups.iter().zip(shares).map(standing).collect()
 }
 
 #[cfg(test)]
@@ -171,6 +200,17 @@ mod tests {
             assert_eq!(share.samples.len() as u64, share.share.denominator, "every figure opens what makes it");
         }
         assert_eq!(shares[3].samples, [4_000, 4_001, 4_002]);
+    }
+
+    #[test]
+    fn whoever_belongs_nowhere_does_not_compete() {
+        let mut respondents = [village(1, 20, 20, 0), village(2, 39, 1, 0)].concat();
+        for respondent in respondents.iter_mut().filter(|r| r.unit == Some(2)) {
+            respondent.unit = None;
+        }
+        let standing: Vec<_> =
+            grouped(&callback(), &respondents, By::Unit).into_iter().map(|s| (s.group, s.standing)).collect();
+        assert_eq!(standing, [(String::new(), Standing::Unranked), ("1".to_owned(), Standing::Rank(1))]);
     }
 
     #[test]

@@ -44,6 +44,6 @@ pub use delivered::is_delivered;
 pub use disposition::{Disposition, Group, InterviewEnd, Outcome};
 pub use interview::{Draw, Interview, Subject};
 pub use model::{ChoiceOption, Fact, Goto, Kind, LEVELS, Measure, Question, REMARK_MAX, Say, Survey, SurveyHash};
-pub use results::{Given, QuestionResult, Respondent, results};
+pub use results::{Given, QuestionResult, Respondent, good, results};
 pub use retry::{ATTEMPTS_MAX, Attempt, Plan, first_attempt, plan};
 pub use windows::{DayPart, Windows};
