@@ -45,7 +45,7 @@ impl std::str::FromStr for CallId {
 pub struct CaseNumber(i64);
 
 /// Text that is no case number.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum CaseNumberError {
     /// Not between [`CaseNumber::MIN_DIGITS`] and [`CaseNumber::MAX_DIGITS`] ASCII digits.
     #[error("a case number has {} to {} digits", CaseNumber::MIN_DIGITS, CaseNumber::MAX_DIGITS)]

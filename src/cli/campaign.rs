@@ -8,7 +8,6 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Subcommand;
-use serde::Deserialize;
 use sqlx::PgPool;
 
 use super::{ConfigArg, db};
@@ -18,12 +17,11 @@ use crate::config::Config;
 use crate::ids::PhoneNumber;
 use crate::store::campaigns::{self, CampaignState, NewCampaign, Progress, Sampled};
 use crate::store::disclosures::{self, Publication};
-use crate::store::{consent, population, results};
+use crate::store::{consent, population, results, sample_file};
 use crate::survey::figures::{Interval, Standing};
 use crate::survey::groups::{By, grouped};
-use crate::survey::listing::Line;
 use crate::survey::rates::Counts;
-use crate::survey::sampling::{Quota, Stratum, draw};
+use crate::survey::sampling::Quota;
 use crate::survey::simulation::{Assumptions, forecast};
 use crate::survey::{ATTEMPTS_MAX, Survey, Windows, coaching};
 
@@ -226,7 +224,12 @@ async fn new_campaign(
         (Some(path), ..) => read_sample(path, now)?,
         (None, Some(from), Some(until)) => {
             let population = population::closed_cases(pool, from, until, now).await?;
-            drawn(population, create.each, create.total, seed)?
+            let quota = match (create.each, create.total) {
+                (Some(n), _) => Quota::Each(n),
+                (None, Some(n)) => Quota::Total(n),
+                (None, None) => bail!("say how many to draw: --each N or --total N"),
+            };
+            population::drawn(&population, quota, seed)
         }
         _ if create.standing => Vec::new(),
         _ => bail!("say whom to ring: --sample FILE, --closed-from DAY --closed-until DAY, or --standing"),
@@ -251,53 +254,13 @@ fn survey(config: &Config, name: &str) -> anyhow::Result<Arc<Survey>> {
     voice.surveys.get(name).cloned().with_context(|| format!("there is no questionnaire {name:?} below config/surveys"))
 }
 
-/// A random sample of these, with weights.
-fn drawn(
-    population: Vec<Sampled>,
-    each: Option<usize>,
-    total: Option<usize>,
-    seed: u64,
-) -> anyhow::Result<Vec<Sampled>> {
-    let quota = match (each, total) {
-        (Some(n), _) => Quota::Each(n),
-        (None, Some(n)) => Quota::Total(n),
-        (None, None) => bail!("say how many to draw: --each N or --total N"),
-    };
-    let strata: Vec<Stratum> =
-        population.iter().map(|s| (s.unit.map(|u| u.0), s.window.map(|w| w.0), s.age_band.clone())).collect();
-    let drawn = draw(&strata, quota, seed);
-    Ok(drawn.into_iter().map(|d| Sampled { weight: d.weight, ..population[d.index].clone() }).collect())
-}
-
-/// A line of a sample's file.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SampleLine {
-    number: String,
-    #[serde(default)]
-    case: Option<String>,
-    #[serde(default)]
-    unit: Option<i64>,
-    #[serde(default)]
-    window: Option<i16>,
-    #[serde(default)]
-    age_band: Option<String>,
-    #[serde(default)]
-    weight: Option<f64>,
-}
-
 fn read_sample(path: &Path, now: DateTime<Utc>) -> anyhow::Result<Vec<Sampled>> {
-    let mut reader =
-        csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).with_context(|| path.display().to_string())?;
-    let mut sample = Vec::new();
-    for line in reader.deserialize() {
-        let line: SampleLine = line.with_context(|| path.display().to_string())?;
-        let at = || format!("{}: number {} of the list", path.display(), sample.len() + 1);
-        let SampleLine { number, case, unit, window, age_band, weight } = line;
-        let listed = Line { number, case, unit, window, age_band, weight }.parsed().with_context(at)?;
-        sample.push(Sampled::listed(listed, now));
-    }
-    Ok(sample)
+    let file = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let lines = sample_file::read(&file, now).map_err(|faults| {
+        let faults: Vec<String> = faults.iter().map(|fault| format!("{}: {fault}", path.display())).collect();
+        anyhow::anyhow!("{}", faults.join("\n"))
+    })?;
+    Ok(lines.into_iter().map(|(_, sampled)| sampled).collect())
 }
 
 fn print_line(progress: &Progress) {

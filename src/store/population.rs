@@ -6,6 +6,7 @@ use sqlx::PgPool;
 use super::campaigns::{self, CampaignError, Sampled};
 use crate::directory::{OrgId, WindowCode};
 use crate::ids::{CaseNumber, PhoneNumber};
+use crate::survey::sampling::{Quota, Stratum, draw};
 use crate::survey::{Windows, first_attempt};
 
 /// Cases added to the standing campaign at once, at most.
@@ -38,6 +39,14 @@ pub async fn closed_cases(
         Some(sampled)
     };
     Ok(rows.into_iter().filter_map(sampled).collect())
+}
+
+/// A random sample of these, with weights; strata are unit, window and age band.
+pub fn drawn(population: &[Sampled], quota: Quota, seed: u64) -> Vec<Sampled> {
+    let strata: Vec<Stratum> =
+        population.iter().map(|s| (s.unit.map(|u| u.0), s.window.map(|w| w.0), s.age_band.clone())).collect();
+    let drawn = draw(&strata, quota, seed);
+    drawn.into_iter().map(|d| Sampled { weight: d.weight, ..population[d.index].clone() }).collect()
 }
 
 /// Adds the cases closed since the standing campaign began and not yet in it, each to be rung on the next day (R7.2); returns
