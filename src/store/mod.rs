@@ -22,6 +22,7 @@ mod answers;
 mod apply;
 pub mod approvals;
 pub mod audit;
+pub mod awards;
 pub mod batches;
 pub mod calls;
 pub mod campaigns;
