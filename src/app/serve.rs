@@ -329,6 +329,8 @@ async fn serve_web(
             .map(|line| web::LineInfo { name: line.name.clone(), numbers: line.numbers.clone() })
             .collect(),
         surveys: shared.voice.surveys.clone(),
+        book: Arc::clone(&shared.voice.book),
+        prompts: config.home.join("prompts/zh-CN"),
         trunks: config.trunks.iter().map(|trunk| trunk.name.clone()).collect(),
         directory: Arc::new({
             let store = shared.store.clone();

@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use super::{ConfigArg, db};
 use crate::clock::wall;
 use crate::config::Web;
-use crate::directory::PersonId;
+use crate::directory::{OrgId, PersonId};
 use crate::store::audit::{self, Deed};
 use crate::store::users::{self, Role};
 use crate::store::{links, tokens};
@@ -43,6 +43,9 @@ enum Command {
         /// What they may do
         #[arg(long, value_parser = role)]
         role: Role,
+        /// The rated unit that they belong to, by its key, for the role `unit`
+        #[arg(long, required_if_eq("role", "unit"))]
+        unit: Option<i64>,
         /// Read a password from standard input instead of printing a link
         #[arg(long)]
         password_stdin: bool,
@@ -97,9 +100,12 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let database = db::open(&config).await?;
     let pool = &database.pool;
     match args.command {
-        Command::Add { name, role, password_stdin, .. } => {
+        Command::Add { name, role, unit, password_stdin, .. } => {
             let hash = if password_stdin { Some(read_password()?) } else { None };
-            let id = users::add(pool, &name, role, hash.as_deref(), wall()).await?;
+            let id = match unit.filter(|_| role == Role::Unit) {
+                Some(unit) => users::add_to_unit(pool, &name, OrgId(unit), hash.as_deref(), wall()).await?,
+                None => users::add(pool, &name, role, hash.as_deref(), wall()).await?,
+            };
             note(pool, "user_add", &name, role.code()).await?;
             if hash.is_none() {
                 println!("{}", login_link(pool, id, &config.web).await?);

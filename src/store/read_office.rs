@@ -119,7 +119,7 @@ pub async fn login_session(
     now: DateTime<Utc>,
 ) -> Result<Option<LoginSession>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT s.user_id, u.name, u.role, s.csrf FROM login_sessions s JOIN users u ON u.id = s.user_id
+        "SELECT s.user_id, u.name, u.role, u.org_id, s.csrf FROM login_sessions s JOIN users u ON u.id = s.user_id
          WHERE s.token_sha256 = $1 AND s.created_at > $2 AND s.seen_at > $3 AND NOT u.disabled",
     )
     .bind(secrets::hash(token))

@@ -36,6 +36,8 @@ pub struct LoginSession {
     /// What they may do.
     #[sqlx(try_from = "String")]
     pub role: Role,
+    /// The rated unit that they belong to, for the role of that name alone.
+    pub org_id: Option<i64>,
     /// What every form of theirs carries.
     pub csrf: String,
 }
@@ -83,7 +85,7 @@ pub async fn touch(pool: &PgPool, token: &str, now: DateTime<Utc>) -> Result<Opt
             .await?;
     }
     sqlx::query_as(
-        "SELECT s.user_id, u.name, u.role, s.csrf FROM login_sessions s JOIN users u ON u.id = s.user_id
+        "SELECT s.user_id, u.name, u.role, u.org_id, s.csrf FROM login_sessions s JOIN users u ON u.id = s.user_id
          WHERE s.token_sha256 = $1 AND NOT u.disabled",
     )
     .bind(&hash)

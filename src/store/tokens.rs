@@ -21,7 +21,7 @@ pub async fn create(pool: &PgPool, user_id: i64, now: DateTime<Utc>) -> Result<S
 /// Whose token it is; `None`: unknown, revoked, or the user is disabled.
 pub async fn user(pool: &PgPool, token: &str) -> Result<Option<User>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT u.id, u.name, u.role, u.password_hash, u.disabled, u.failed_logins, u.locked_until
+        "SELECT u.id, u.name, u.role, u.org_id, u.password_hash, u.disabled, u.failed_logins, u.locked_until
          FROM api_tokens AS t JOIN users AS u ON u.id = t.user_id
          WHERE t.token_sha256 = $1 AND t.revoked_at IS NULL AND NOT u.disabled",
     )

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::audit::{self, Deed};
-use crate::directory::PersonId;
+use crate::directory::{OrgId, PersonId};
 
 /// Wrong passwords in a row after which the account is locked for a while.
 pub const FAILED_LOGINS_MAX: i16 = 5;
@@ -25,11 +25,13 @@ pub enum Role {
     Admin,
     /// Reads the audit and checks it.
     Auditor,
+    /// Belongs to a rated unit, and sees its sums.
+    Unit,
 }
 
 impl Role {
     /// All roles.
-    pub const ALL: [Self; 4] = [Self::Operator, Self::Evaluator, Self::Admin, Self::Auditor];
+    pub const ALL: [Self; 5] = [Self::Operator, Self::Evaluator, Self::Admin, Self::Auditor, Self::Unit];
 
     /// As stored and as on the command line.
     pub fn code(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Role {
             Self::Evaluator => "evaluator",
             Self::Admin => "admin",
             Self::Auditor => "auditor",
+            Self::Unit => "unit",
         }
     }
 
@@ -70,6 +73,8 @@ pub struct User {
     /// What they may do.
     #[sqlx(try_from = "String")]
     pub role: Role,
+    /// The rated unit that they belong to, for the role of that name alone.
+    pub org_id: Option<i64>,
     /// argon2id as a PHC string; `None`: may log in by one-time link only.
     pub password_hash: Option<String>,
     /// May not log in.
@@ -105,6 +110,12 @@ pub enum UserError {
     /// There is no such person in the directory.
     #[error("there is no such person in the directory")]
     NoPerson,
+    /// There is no such organisation.
+    #[error("there is no organisation {unit}")]
+    UnknownUnit {
+        /// Its key.
+        unit: i64,
+    },
     /// The database failed or is away.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
@@ -118,12 +129,42 @@ pub async fn add(
     password_hash: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<i64, UserError> {
+    insert(pool, name, role, None, password_hash, now).await
+}
+
+/// Adds somebody of a rated unit, with the role of that name; returns the key.
+pub async fn add_to_unit(
+    pool: &PgPool,
+    name: &str,
+    unit: OrgId,
+    password_hash: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<i64, UserError> {
+    let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM organisations WHERE id = $1)")
+        .bind(unit.0)
+        .fetch_one(pool)
+        .await?;
+    if !known {
+        return Err(UserError::UnknownUnit { unit: unit.0 });
+    }
+    insert(pool, name, Role::Unit, Some(unit), password_hash, now).await
+}
+
+async fn insert(
+    pool: &PgPool,
+    name: &str,
+    role: Role,
+    unit: Option<OrgId>,
+    password_hash: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<i64, UserError> {
     let inserted: Option<i64> = sqlx::query_scalar(
-        "INSERT INTO users (name, role, password_hash, created_at) VALUES ($1, $2, $3, $4)
+        "INSERT INTO users (name, role, org_id, password_hash, created_at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (name) DO NOTHING RETURNING id",
     )
     .bind(name)
     .bind(role.code())
+    .bind(unit.map(|unit| unit.0))
     .bind(password_hash)
     .bind(now)
     .fetch_optional(pool)
@@ -191,7 +232,7 @@ pub async fn set_disabled(
 /// The user with this name.
 pub async fn by_name(pool: &PgPool, name: &str) -> Result<Option<User>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT id, name, role, password_hash, disabled, failed_logins, locked_until FROM users WHERE name = $1",
+        "SELECT id, name, role, org_id, password_hash, disabled, failed_logins, locked_until FROM users WHERE name = $1",
     )
     .bind(name)
     .fetch_optional(pool)

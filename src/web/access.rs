@@ -41,6 +41,8 @@ pub enum Right {
     WorkCases,
     /// Ring residents for surveys, and read what they answered.
     RunCampaigns,
+    /// See what the answers of surveys come to: people of a rated unit those of their own.
+    SeeResults,
     /// See a whole telephone number; each time is audited.
     Reveal,
     /// See and disable accounts.
@@ -71,6 +73,8 @@ pub struct Visitor {
     pub name: String,
     /// What they are.
     pub role: Role,
+    /// The rated unit that they belong to: all that they may see is its sums.
+    pub unit: Option<i64>,
     /// The token that their forms carry; empty for programs.
     pub csrf: String,
     /// Names the login session, for what is kept per visit; empty for programs.
@@ -82,19 +86,21 @@ pub(super) fn start(role: Role) -> &'static str {
     match role {
         Role::Operator | Role::Evaluator | Role::Admin => "/calls",
         Role::Auditor => "/audit",
+        Role::Unit => "/results",
     }
 }
 
 impl Right {
     /// Whether `role` holds it. The auditor reads the trail that the others write and writes none themselves.
     pub fn held_by(self, role: Role) -> bool {
-        use Role::{Admin, Auditor, Evaluator, Operator};
+        use Role::{Admin, Auditor, Evaluator, Operator, Unit};
         match self {
             Self::Enter => true,
             Self::SeeCalls | Self::Listen | Self::CorrectWords | Self::SeeCases => {
                 matches!(role, Operator | Evaluator | Admin)
             }
             Self::RunCampaigns => matches!(role, Evaluator | Admin),
+            Self::SeeResults => matches!(role, Evaluator | Admin | Unit),
             Self::WorkCases | Self::Reveal => matches!(role, Operator | Admin),
             Self::ManageUsers => matches!(role, Admin),
             Self::SeeAudit => matches!(role, Auditor),

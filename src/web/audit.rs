@@ -73,12 +73,12 @@ async fn show_trail(
     let more = rows.len() > PAGE_ROWS as usize;
     rows.truncate(PAGE_ROWS as usize);
     let older = rows.last().filter(|_| more).map(|last| format!("/audit?before={}", last.seq));
-    let t = page.lang.text();
+    let (t, words) = (page.lang.text(), page.lang.survey());
     let rows = rows.into_iter().map(|r| Row {
         seq: r.seq,
         at: show::exact(r.at),
         actor: r.actor,
-        deed: t.deed(&r.action).to_owned(),
+        deed: words.deed(&r.action).unwrap_or_else(|| t.deed(&r.action)).to_owned(),
         action: r.action,
         object: r.object,
         reason: mask::mask(&r.reason),

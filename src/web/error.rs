@@ -65,6 +65,9 @@ pub enum WebError {
     /// A page cannot be written out.
     #[error("template")]
     Template(#[from] askama::Error),
+    /// A workbook cannot be written out.
+    #[error("workbook")]
+    Workbook(#[source] rust_xlsxwriter::XlsxError),
     /// A password cannot be hashed or its stored hash not be read.
     #[error("password hash: {0}")]
     Password(String),
@@ -93,9 +96,12 @@ impl WebError {
             ) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Recording { source, .. } if source.kind() == io::ErrorKind::NotFound => StatusCode::NOT_FOUND,
-            Self::Recording { .. } | Self::Template(_) | Self::Password(_) | Self::Task(_) | Self::Survey(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Self::Recording { .. }
+            | Self::Template(_)
+            | Self::Workbook(_)
+            | Self::Password(_)
+            | Self::Task(_)
+            | Self::Survey(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
@@ -129,6 +135,7 @@ impl IntoResponse for WebError {
             | Self::Database(_)
             | Self::Recording { .. }
             | Self::Template(_)
+            | Self::Workbook(_)
             | Self::Password(_)
             | Self::Task(_) => {}
         }

@@ -220,13 +220,27 @@ pub(super) async fn person(state: &WebState, called: Called) -> Result<Option<Vi
     } else {
         read_office::login_session(&state.pool, cookie.value(), now).await?
     };
-    Ok(session.map(|s| Visitor { user: s.user_id, name: s.name, role: s.role, visit: s.csrf.clone(), csrf: s.csrf }))
+    Ok(session.map(|s| Visitor {
+        user: s.user_id,
+        name: s.name,
+        role: s.role,
+        unit: s.org_id,
+        visit: s.csrf.clone(),
+        csrf: s.csrf,
+    }))
 }
 
 /// The user whose bearer token this is (RFC 6750 §2.1).
 pub(super) async fn program(state: &WebState, token: &str) -> Result<Option<Visitor>, WebError> {
     let user = tokens::user(&state.pool, token).await?;
-    Ok(user.map(|u| Visitor { user: u.id, name: u.name, role: u.role, csrf: String::new(), visit: String::new() }))
+    Ok(user.map(|u| Visitor {
+        user: u.id,
+        name: u.name,
+        role: u.role,
+        unit: u.org_id,
+        csrf: String::new(),
+        visit: String::new(),
+    }))
 }
 
 async fn enter(state: &WebState, cookies: CookieJar, user: i64, name: &str, how: &str) -> Result<CookieJar, WebError> {

@@ -20,6 +20,7 @@ mod case_forms;
 mod case_joins;
 mod cases;
 mod error;
+mod evaluation;
 mod form;
 mod headers;
 pub mod live;
@@ -58,6 +59,7 @@ pub use error::WebError;
 pub use probes::Check;
 
 use crate::directory::Directory;
+use crate::flow::PromptBook;
 use crate::survey::Survey;
 
 /// Says what readiness depends on, each time it is asked.
@@ -89,6 +91,10 @@ pub struct WebConfig {
     pub lines: Vec<LineInfo>,
     /// The questionnaires that campaigns may ask, by name.
     pub surveys: BTreeMap<String, Arc<Survey>>,
+    /// The words of every prompt.
+    pub book: Arc<PromptBook>,
+    /// The directory of the prompts' recordings.
+    pub prompts: PathBuf,
     /// The trunks that campaigns may ring by.
     pub trunks: Vec<String>,
     /// For deadlines, which count office hours.
@@ -109,6 +115,8 @@ struct WebState {
     live: live::Board,
     lines: Arc<[LineInfo]>,
     surveys: Arc<BTreeMap<String, Arc<Survey>>>,
+    book: Arc<PromptBook>,
+    prompts: PathBuf,
     trunks: Arc<[String]>,
     directory: CurrentDirectory,
     health: Health,
@@ -127,6 +135,8 @@ pub fn router(config: WebConfig) -> Router {
         live: config.live,
         lines: config.lines.into(),
         surveys: config.surveys.into(),
+        book: config.book,
+        prompts: config.prompts,
         trunks: config.trunks.into(),
         directory: config.directory,
         health: config.health,

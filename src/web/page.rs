@@ -55,6 +55,11 @@ impl Page {
         self.here.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
     }
 
+    /// Whether the reader is in one of the evaluators' parts.
+    pub(super) fn evaluates(&self) -> bool {
+        ["/results", "/campaigns", "/surveys", "/disclosure", "/awards"].iter().any(|part| self.within(part))
+    }
+
     /// The address of the same page in the other language.
     pub(super) fn language_switch(&self) -> String {
         let back = percent(&self.here);

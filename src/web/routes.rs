@@ -8,7 +8,10 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::access::Access::{self, Api, Open, OpenForm, Page};
 use super::access::Right::{
-    CorrectWords, Enter, Listen, ManageUsers, Reveal, RunCampaigns, SeeAudit, SeeCalls, SeeCases, WorkCases,
+    CorrectWords, Enter, Listen, ManageUsers, Reveal, RunCampaigns, SeeAudit, SeeCalls, SeeCases, SeeResults, WorkCases,
+};
+use super::evaluation::{
+    campaign, campaigns as campaign_pages, evidence, heard, results, surveys,
 };
 use super::{
     WebState, access, api, assets, audit, batches, call, calls, campaigns, case, case_api, case_forms, case_joins,
@@ -62,6 +65,23 @@ pub(super) fn table() -> Vec<Route> {
         post("/tasks/{id}/claim", Page(WorkCases), tasks::claim),
         post("/tasks/{id}/release", Page(WorkCases), tasks::release),
         post("/tasks/{id}/done", Page(WorkCases), tasks::done),
+        // Surveys.
+        get("/results", Page(SeeResults), results::show),
+        get("/results/export/{form}", Page(SeeResults), results::export),
+        get("/results/calls", Page(RunCampaigns), evidence::list),
+        get("/results/calls/export/{form}", Page(RunCampaigns), evidence::export),
+        get("/results/answers/{id}/{question}", Page(RunCampaigns), heard::show),
+        get("/campaigns", Page(RunCampaigns), campaign_pages::list),
+        get("/campaigns/export/{form}", Page(RunCampaigns), campaign_pages::export),
+        get("/campaigns/{id}", Page(RunCampaigns), campaign::one),
+        get("/campaigns/{id}/numbers", Page(RunCampaigns), campaign::numbers),
+        get("/campaigns/{id}/export/{form}", Page(RunCampaigns), campaign::export),
+        post("/campaigns/{id}/pause", Page(RunCampaigns), campaign::pause),
+        post("/campaigns/{id}/resume", Page(RunCampaigns), campaign::resume),
+        post("/campaigns/{id}/stop", Page(RunCampaigns), campaign::stop),
+        get("/surveys", Page(RunCampaigns), surveys::list),
+        get("/surveys/{survey}", Page(RunCampaigns), surveys::one),
+        get("/prompts/{prompt}", Page(RunCampaigns), surveys::prompt),
         // The office.
         get("/users", Page(ManageUsers), users::list),
         post("/users/{id}/disabled", Page(ManageUsers), users::disable),

@@ -119,7 +119,7 @@ pub(super) async fn disable_user(
 pub(super) fn hand(visitor: &Visitor) -> Hand {
     match visitor.role {
         Role::Admin => Hand::Leader,
-        Role::Operator | Role::Evaluator | Role::Auditor => Hand::Operator,
+        Role::Operator | Role::Evaluator | Role::Auditor | Role::Unit => Hand::Operator,
     }
 }
 
@@ -156,6 +156,7 @@ impl From<UserError> for WebError {
             UserError::Unknown { .. } => Self::NotFound,
             UserError::Taken { .. } => Self::Conflict,
             UserError::NoPerson => Self::BadRequest { field: "person" },
+            UserError::UnknownUnit { .. } => Self::BadRequest { field: "unit" },
             UserError::Database(source) => Self::Database(source),
         }
     }

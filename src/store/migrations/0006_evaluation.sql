@@ -4,6 +4,15 @@
 CREATE INDEX sample_disposition ON sample (campaign_id, disposition, id);
 CREATE INDEX campaigns_survey ON campaigns (survey_hash);
 
+-- People of a rated unit see its sums, and nobody else's.
+ALTER TABLE users DROP CONSTRAINT users_role_check;
+ALTER TABLE users ADD COLUMN org_id bigint REFERENCES organisations;
+ALTER TABLE users ADD CONSTRAINT users_role_check
+    CHECK (role IN ('operator', 'evaluator', 'admin', 'auditor', 'unit') AND (role = 'unit') = (org_id IS NOT NULL));
+
+COMMENT ON COLUMN users.role IS 'operator, evaluator, admin, auditor, or unit for people of a rated unit.';
+COMMENT ON COLUMN users.org_id IS 'The rated unit that a person of role unit belongs to; null for every other role.';
+
 -- Campaigns that somebody prepares; swept out after a day.
 CREATE TABLE campaign_drafts (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,5 +1,6 @@
 //! A planted number stands in a call, in its keys, in its words and in a case: nothing that leaves may hold it whole.
 
+use super::matrix::path;
 use super::office::{MASKED, Office, PLANTED};
 use crate::store::users::Role;
 use crate::web::access::Access;
@@ -9,10 +10,10 @@ use axum::http::Method;
 #[tokio::test]
 async fn no_answer_holds_a_whole_number() {
     let office = Office::open().await;
+    let survey = office.surveyed().await;
     let mut masked = 0;
     for route in table().into_iter().filter(|r| r.method == Method::GET && r.path != "/live/events") {
-        let path = route.path.replace("{number}", &office.case.to_string());
-        let path = path.replace("{id}", &office.call.to_string()).replace("{name}", "call.js").replace("{code}", "en");
+        let path = path(&office, &survey, &route);
         for role in Role::ALL {
             let answer = match route.access {
                 Access::Api(_) => office.ask(role, &path).await,

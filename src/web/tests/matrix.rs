@@ -3,14 +3,14 @@
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 
-use super::office::{Office, form};
+use super::office::{Office, Surveyed, form};
 use crate::store::users::Role;
 use crate::web::access::{Access, Right};
 use crate::web::headers::POLICY;
 use crate::web::routes::{Route, table};
 
-/// Who may do what, written out once more and independently of the table: `OEAU` for operator, evaluator, administrator,
-/// auditor.
+/// Who may do what, written out once more and independently of the table: `OEAUN` for operator, evaluator, administrator,
+/// auditor, and people of a rated unit.
 const EXPECTED: &[(&str, &str)] = &[
     ("GET /healthz", "open"),
     ("GET /readyz", "open"),
@@ -21,8 +21,8 @@ const EXPECTED: &[(&str, &str)] = &[
     ("GET /login/once", "open"),
     ("POST /login/once", "form"),
     ("GET /language/{code}", "open"),
-    ("POST /logout", "OEAU"),
-    ("GET /", "OEAU"),
+    ("POST /logout", "OEAUN"),
+    ("GET /", "OEAUN"),
     ("GET /calls", "OEA"),
     ("GET /live/events", "OEA"),
     ("GET /calls/{id}", "OEA"),
@@ -44,6 +44,22 @@ const EXPECTED: &[(&str, &str)] = &[
     ("POST /tasks/{id}/claim", "OA"),
     ("POST /tasks/{id}/release", "OA"),
     ("POST /tasks/{id}/done", "OA"),
+    ("GET /results", "EAN"),
+    ("GET /results/export/{form}", "EAN"),
+    ("GET /results/calls", "EA"),
+    ("GET /results/calls/export/{form}", "EA"),
+    ("GET /results/answers/{id}/{question}", "EA"),
+    ("GET /campaigns", "EA"),
+    ("GET /campaigns/export/{form}", "EA"),
+    ("GET /campaigns/{id}", "EA"),
+    ("GET /campaigns/{id}/numbers", "EA"),
+    ("GET /campaigns/{id}/export/{form}", "EA"),
+    ("POST /campaigns/{id}/pause", "EA"),
+    ("POST /campaigns/{id}/resume", "EA"),
+    ("POST /campaigns/{id}/stop", "EA"),
+    ("GET /surveys", "EA"),
+    ("GET /surveys/{survey}", "EA"),
+    ("GET /prompts/{prompt}", "EA"),
     ("GET /users", "A"),
     ("POST /users/{id}/disabled", "A"),
     ("GET /audit", "U"),
@@ -80,6 +96,7 @@ fn roles(right: Right) -> String {
         Role::Evaluator => 'E',
         Role::Admin => 'A',
         Role::Auditor => 'U',
+        Role::Unit => 'N',
     };
     Role::ALL.into_iter().filter(|r| right.held_by(*r)).map(letter).collect()
 }
@@ -102,14 +119,21 @@ fn the_table_is_as_agreed() {
     assert_eq!(written, expected);
 }
 
-fn path(office: &Office, campaign: i64, route: &Route) -> String {
+/// The address of a route, with things that there are.
+pub(super) fn path(office: &Office, survey: &Surveyed, route: &Route) -> String {
     let path = route.path.replace("{number}", &office.case.to_string());
     let path =
         path.replace("{segment}", "1").replace("{name}", "style.css").replace("{code}", "en").replace("{hash}", "0");
+    let path = path.replace("{form}", "csv").replace("{survey}", "callback").replace("{prompt}", "survey.notice.wav");
+    let path = path.replace("{question}", "overall").replace("{draft}", &survey.draft.to_string());
+    let path =
+        path.replace("{disclosure}", &survey.disclosure.to_string()).replace("{award}", &survey.award.to_string());
     let id = if path.starts_with("/users") || path.starts_with("/tasks") || path.contains("/parts/") {
         "1".to_owned()
     } else if path.contains("/campaigns/") {
-        campaign.to_string()
+        survey.campaign.to_string()
+    } else if path.contains("/answers/") {
+        survey.attempt.to_string()
     } else if path.contains("/units/") {
         "1".to_owned()
     } else {
@@ -118,6 +142,7 @@ fn path(office: &Office, campaign: i64, route: &Route) -> String {
     let needed = match route.path {
         "/api/v1/campaigns/{id}/evidence" => "?measure=solved",
         "/api/v1/trends" => "?survey=callback",
+        "/results/calls" | "/results/calls/export/{form}" => "?question=overall",
         _ => "",
     };
     path.replace("{id}", &id) + needed
@@ -126,10 +151,10 @@ fn path(office: &Office, campaign: i64, route: &Route) -> String {
 #[tokio::test]
 async fn every_route_refuses_whom_it_must() {
     let office = Office::open().await;
-    let campaign = office.campaign().await;
+    let survey = office.surveyed().await;
     let mut checked = 0;
     for route in table() {
-        let path = path(&office, campaign, &route);
+        let path = path(&office, &survey, &route);
         let at = format!("{} {path}", route.method);
         let bare = Request::builder().method(route.method.clone()).uri(&path);
         let nobody = if path == "/live/events" && matches!(route.access, Access::Open) {
@@ -172,8 +197,11 @@ async fn every_route_refuses_whom_it_must() {
                         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{at}");
                         assert_eq!(answer.header("content-security-policy"), POLICY, "{at}");
                     } else if reads && path != "/live/events" {
+                        // A draft is its maker's alone.
+                        let others = route.path.contains("{draft}") && role != Role::Evaluator;
                         let answer = office.get(role, &path).await;
-                        assert!(answer.status.is_success() || path == "/", "{at}: {}", answer.status);
+                        let expected = if others { StatusCode::NOT_FOUND } else { StatusCode::OK };
+                        assert!(answer.status == expected || path == "/", "{at}: {}", answer.status);
                     }
                     let program = office.ask(role, &path).await;
                     assert!(!program.status.is_success(), "{at}: a token opens a page");
@@ -195,7 +223,7 @@ async fn every_route_refuses_whom_it_must() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 5 * EXPECTED.len());
+    assert_eq!(checked, (1 + Role::ALL.len()) * EXPECTED.len());
 }
 
 #[tokio::test]

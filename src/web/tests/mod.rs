@@ -4,6 +4,7 @@ mod api;
 mod browser;
 mod campaigns;
 mod desk;
+mod evaluation;
 mod gate;
 mod masking;
 mod matrix;

@@ -18,12 +18,16 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::clock;
+use crate::directory::OrgId;
 use crate::ids::{CaseNumber, PhoneNumber};
-use crate::store::campaigns::{self, NewCampaign, Sampled};
+use crate::store::campaigns::{self, CampaignState, NewCampaign, Sampled};
+use crate::store::disclosures::{self, Publication};
+use crate::store::drafts::{self, Draft};
+use crate::store::invention::{Extent, invent};
 use crate::store::testing::{self, TestDatabase, tempdir};
 use crate::store::users::Role;
 use crate::store::{sessions, tokens, users};
-use crate::survey::example::callback;
+use crate::survey::example::{book, callback};
 use crate::web::live::Board;
 use crate::web::{Check, LineInfo, WebConfig, router, show};
 
@@ -33,6 +37,9 @@ pub const PLANTED: &str = "13988776655";
 pub const MASKED: &str = "139****6655";
 /// The administrator's password.
 pub const PASSWORD: &str = "correct horse battery staple";
+
+/// The rated unit of the user of that role: a village.
+pub const UNIT: OrgId = OrgId(20_010);
 
 /// One office.
 pub struct Office {
@@ -47,6 +54,15 @@ pub struct Office {
     sessions: Vec<(Role, sessions::NewSession)>,
     tokens: Vec<(Role, String)>,
     _database: TestDatabase,
+}
+
+/// A campaign with one answer, a draft of the evaluator's, a disclosure, and a proposal of the administrator's.
+pub struct Surveyed {
+    pub campaign: i64,
+    pub attempt: Uuid,
+    pub draft: i64,
+    pub disclosure: i64,
+    pub award: i64,
 }
 
 /// An answer, read whole.
@@ -81,7 +97,13 @@ impl Office {
         let mut tokens = Vec::new();
         for role in Role::ALL {
             let hash = (role == Role::Admin).then(|| hash(PASSWORD));
-            let user = users::add(&pool, name(role), role, hash.as_deref(), now).await.expect("a user");
+            let user = match role {
+                Role::Unit => users::add_to_unit(&pool, name(role), UNIT, None, now).await,
+                Role::Operator | Role::Evaluator | Role::Admin | Role::Auditor => {
+                    users::add(&pool, name(role), role, hash.as_deref(), now).await
+                }
+            };
+            let user = user.expect("a user");
             sessions.push((role, sessions::create(&pool, user, now).await.expect("a session")));
             tokens.push((role, tokens::create(&pool, user, now).await.expect("a token")));
         }
@@ -93,6 +115,8 @@ impl Office {
             live: live.clone(),
             lines: vec![LineInfo { name: "民心热线".into(), numbers: vec!["12345".into(), "08772012345".into()] }],
             surveys: BTreeMap::from([("callback".to_owned(), callback())]),
+            book: Arc::new(book()),
+            prompts: Path::new(env!("CARGO_MANIFEST_DIR")).join("prompts/zh-CN"),
             trunks: vec!["main".into()],
             directory: Arc::new(move || Arc::clone(&directory)),
             health: Arc::new(|| vec![Check { name: "database", ok: true, detail: String::new() }]),
@@ -101,6 +125,15 @@ impl Office {
         };
         let (call, case) = furnish(&pool, dir.path(), now).await;
         Self { pool, dir, live, router: router(config), call, case, sessions, tokens, _database: database }
+    }
+
+    /// An office that asked invented people, the same ones in every test: two campaigns of so many numbers, the second of
+    /// which is under way.
+    pub async fn invented(numbers: usize) -> Self {
+        let office = Self::open().await;
+        let extent = Extent { campaigns: 2, numbers, seed: 20_261 };
+        invent(&office.pool, &callback(), extent, clock::wall()).await.expect("invents");
+        office
     }
 
     /// A campaign of one number, which is due some day.
@@ -119,6 +152,72 @@ impl Office {
             sample: vec![sampled],
         };
         campaigns::create(&self.pool, &new, now).await.expect("a campaign")
+    }
+
+    /// A campaign whose one number answered a question, in a call of which nothing else is known.
+    pub async fn surveyed(&self) -> Surveyed {
+        let (campaign, attempt, at) = (self.campaign().await, Uuid::now_v7(), clock::wall() - TimeDelta::hours(1));
+        let sample: i64 = sqlx::query_scalar("SELECT id FROM sample WHERE campaign_id = $1")
+            .bind(campaign)
+            .fetch_one(&self.pool)
+            .await
+            .expect("a number");
+        sqlx::query(
+            "INSERT INTO attempts (id, sample_id, ordinal, started_at, ended_at, outcome, answered, applicable, disposition)
+             VALUES ($1, $2, 1, $3, $3, 'hung_up', 1, 6, '2.12')",
+        )
+        .bind(attempt)
+        .bind(sample)
+        .bind(at)
+        .execute(&self.pool)
+        .await
+        .expect("an attempt");
+        sqlx::query(
+            "INSERT INTO answers (attempt_id, ordinal, sample_id, question, value, mode, latency_ms, at)
+             VALUES ($1, 0, $2, 'overall', '5', 'key', 1400, $3)",
+        )
+        .bind(attempt)
+        .bind(sample)
+        .bind(at)
+        .execute(&self.pool)
+        .await
+        .expect("an answer");
+        let survey = callback();
+        let list = vec![Sampled::new(PhoneNumber::parse(PLANTED).expect("a number"), None, at)];
+        let draft = Draft::new(&survey.name, survey.hash.clone(), String::new(), 5, 7, list);
+        let draft = drafts::keep(&self.pool, &draft, name(Role::Evaluator), clock::wall()).await.expect("a draft");
+        let frozen = self.publish().await;
+        let award = sqlx::query_scalar(
+            "INSERT INTO award_proposals (unit_id, cause, survey_hash, bad, answers, low, high, samples, proposed_by,
+                 proposed_at, reply_until)
+             VALUES ($1, 'attitude', $2, 1, 30, 0.3, 0.5, ARRAY[$3::bigint], $4, $5, $6) RETURNING id",
+        )
+        .bind(UNIT.0)
+        .bind(&survey.hash.0)
+        .bind(sample)
+        .bind(name(Role::Admin))
+        .bind(at)
+        .bind(show::day(at))
+        .fetch_one(&self.pool)
+        .await
+        .expect("a proposal");
+        Surveyed { campaign, attempt, draft, disclosure: frozen, award }
+    }
+
+    /// Publishes the figures of a campaign that was stopped before anybody was rung.
+    async fn publish(&self) -> i64 {
+        let (campaign, now) = (self.campaign().await, clock::wall());
+        let actor = name(Role::Evaluator);
+        campaigns::set_state(&self.pool, campaign, CampaignState::Stopped, actor, now).await.expect("stops");
+        let day = show::day(now);
+        let what = Publication {
+            campaign,
+            title: "回访结果公示".into(),
+            scope: "红塔区".into(),
+            objections: (day, day + Days::new(5)),
+            actor: actor.into(),
+        };
+        disclosures::freeze(&self.pool, &what, now).await.expect("a disclosure").0
     }
 
     /// The login session of a role.
@@ -176,6 +275,11 @@ impl Office {
     }
 }
 
+/// How many a list says that it has.
+pub fn total(page: &str) -> Option<u64> {
+    page.split_once("data-total>")?.1.split_once('<')?.0.parse().ok()
+}
+
 /// A form as a browser sends it.
 pub fn form(path: &str, cookie: &str, fields: &[(&str, &str)]) -> Request<Body> {
     let body: Vec<String> =
@@ -196,6 +300,7 @@ pub fn name(role: Role) -> &'static str {
         Role::Evaluator => "王评估",
         Role::Admin => "admin",
         Role::Auditor => "赵审计",
+        Role::Unit => "高龙潭社区",
     }
 }
 

@@ -316,6 +316,7 @@ pub(super) static TEXT: Text = Text {
     role_evaluator: "Evaluator",
     role_admin: "Administrator",
     role_auditor: "Auditor",
+    role_unit: "Rated unit",
     you: "you",
     audit: "Audit",
     audit_hint: "Each row carries the digest of the row before: any change or removal is found.",

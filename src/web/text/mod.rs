@@ -1,6 +1,7 @@
 //! Every word that a page shows, one table per language. A word missing in one language does not compile.
 
 mod en;
+pub mod survey;
 mod zh;
 
 use crate::cases::{Ground, Move, Refusal, State};
@@ -111,7 +112,7 @@ table! {
     join_number, unjoin, maybe_same, join_note,
     // Users.
     users, users_hint, role, last_seen, added, disabled, disable, enable, active, never, locked_until,
-    role_operator, role_evaluator, role_admin, role_auditor, you,
+    role_operator, role_evaluator, role_admin, role_auditor, role_unit, you,
     // Audit.
     audit, audit_hint, audit_check, chain_whole, chain_broken, actor, action, object, audit_none, rows,
     // Trouble.
@@ -218,6 +219,7 @@ impl Text {
             Role::Evaluator => self.role_evaluator,
             Role::Admin => self.role_admin,
             Role::Auditor => self.role_auditor,
+            Role::Unit => self.role_unit,
         }
     }
 

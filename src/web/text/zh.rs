@@ -316,6 +316,7 @@ pub(super) static TEXT: Text = Text {
     role_evaluator: "评估员",
     role_admin: "管理员",
     role_auditor: "审计员",
+    role_unit: "被评单位",
     you: "本人",
     audit: "审计",
     audit_hint: "每一行都带有前一行的摘要；任何改动或删除都能查出。",
