@@ -19,6 +19,7 @@ use super::WebState;
 use super::error::WebError;
 use super::login::{Called, person, program};
 use super::page::percent;
+use super::upload::{UPLOAD_LIMIT, Upload};
 use crate::store::users::Role;
 
 /// Longest body of a form, in bytes: a corrected text and its fields.
@@ -60,6 +61,8 @@ pub enum Access {
     OpenForm,
     /// A page or a form for people with this right.
     Page(Right),
+    /// A form that carries a file, for people with this right; handlers find it as an [`Upload`].
+    Upload(Right),
     /// A part of the JSON interface for programs whose user holds this right.
     Api(Right),
 }
@@ -122,7 +125,7 @@ pub(super) async fn guard(
             let expected = cookies.get(form_cookie(&state)).map(|c| c.value().to_owned());
             with_token(request, expected.as_deref()).await?
         }
-        Access::Page(right) => {
+        Access::Page(right) | Access::Upload(right) => {
             let visitor = person(&state, Called::of(&request)).await?;
             let Some(visitor) = visitor else {
                 return if reads {
@@ -136,7 +139,13 @@ pub(super) async fn guard(
                 return Err(WebError::Forbidden);
             }
             let csrf = visitor.csrf.clone();
-            let mut request = if reads { request } else { with_token(request, Some(&csrf)).await? };
+            let mut request = if matches!(access, Access::Upload(_)) {
+                with_file(request, &csrf).await?
+            } else if reads {
+                request
+            } else {
+                with_token(request, Some(&csrf)).await?
+            };
             request.extensions_mut().insert(visitor);
             request
         }
@@ -169,6 +178,18 @@ async fn with_token(request: Request, expected: Option<&str>) -> Result<Request,
         return Err(WebError::FormOld);
     }
     Ok(http::Request::from_parts(parts, Body::from(body)))
+}
+
+/// The same request, its form read, once the token in it equals `expected`.
+async fn with_file(request: Request, expected: &str) -> Result<Request, WebError> {
+    let (mut parts, body) = request.into_parts();
+    let body = to_bytes(body, UPLOAD_LIMIT).await.map_err(|_| WebError::BadRequest { field: "body" })?;
+    let upload = Upload::read(&parts.headers, body).await.map_err(|_| WebError::FormOld)?;
+    if expected.is_empty() || !same(expected, upload.field("csrf")) {
+        return Err(WebError::FormOld);
+    }
+    parts.extensions.insert(upload);
+    Ok(Request::from_parts(parts, Body::empty()))
 }
 
 /// Whether two secrets are equal, in a time that does not tell how far.

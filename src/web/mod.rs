@@ -40,6 +40,7 @@ mod tests;
 pub mod text;
 mod trail;
 mod trends;
+mod upload;
 mod users;
 mod versions;
 mod way;

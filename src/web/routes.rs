@@ -6,12 +6,12 @@ use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::access::Access::{self, Api, Open, OpenForm, Page};
+use super::access::Access::{self, Api, Open, OpenForm, Page, Upload};
 use super::access::Right::{
     CorrectWords, Enter, Listen, ManageUsers, Reveal, RunCampaigns, SeeAudit, SeeCalls, SeeCases, SeeResults, WorkCases,
 };
 use super::evaluation::{
-    campaign, campaigns as campaign_pages, evidence, heard, results, surveys,
+    campaign, campaigns as campaign_pages, draft, evidence, heard, results, surveys,
 };
 use super::{
     WebState, access, api, assets, audit, batches, call, calls, campaigns, case, case_api, case_forms, case_joins,
@@ -73,6 +73,10 @@ pub(super) fn table() -> Vec<Route> {
         get("/results/answers/{id}/{question}", Page(RunCampaigns), heard::show),
         get("/campaigns", Page(RunCampaigns), campaign_pages::list),
         get("/campaigns/export/{form}", Page(RunCampaigns), campaign_pages::export),
+        get("/campaigns/new", Page(RunCampaigns), draft::new),
+        post("/campaigns/new", Upload(RunCampaigns), draft::prepare),
+        get("/campaigns/drafts/{draft}", Page(RunCampaigns), draft::look),
+        post("/campaigns/drafts/{draft}", Page(RunCampaigns), draft::begin),
         get("/campaigns/{id}", Page(RunCampaigns), campaign::one),
         get("/campaigns/{id}/numbers", Page(RunCampaigns), campaign::numbers),
         get("/campaigns/{id}/export/{form}", Page(RunCampaigns), campaign::export),

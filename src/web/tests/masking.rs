@@ -17,7 +17,7 @@ async fn no_answer_holds_a_whole_number() {
         for role in Role::ALL {
             let answer = match route.access {
                 Access::Api(_) => office.ask(role, &path).await,
-                Access::Open | Access::OpenForm | Access::Page(_) => office.get(role, &path).await,
+                Access::Open | Access::OpenForm | Access::Page(_) | Access::Upload(_) => office.get(role, &path).await,
             };
             let text = answer.text();
             assert!(!text.contains(PLANTED), "{path} as {role:?}");

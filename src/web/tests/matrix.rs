@@ -51,6 +51,10 @@ const EXPECTED: &[(&str, &str)] = &[
     ("GET /results/answers/{id}/{question}", "EA"),
     ("GET /campaigns", "EA"),
     ("GET /campaigns/export/{form}", "EA"),
+    ("GET /campaigns/new", "EA"),
+    ("POST /campaigns/new", "EA"),
+    ("GET /campaigns/drafts/{draft}", "EA"),
+    ("POST /campaigns/drafts/{draft}", "EA"),
     ("GET /campaigns/{id}", "EA"),
     ("GET /campaigns/{id}/numbers", "EA"),
     ("GET /campaigns/{id}/export/{form}", "EA"),
@@ -109,7 +113,7 @@ fn the_table_is_as_agreed() {
             let who = match r.access {
                 Access::Open => "open".to_owned(),
                 Access::OpenForm => "form".to_owned(),
-                Access::Page(right) => roles(right),
+                Access::Page(right) | Access::Upload(right) => roles(right),
                 Access::Api(right) => format!("api {}", roles(right)),
             };
             (format!("{} {}", r.method, r.path), who)
@@ -172,7 +176,7 @@ async fn every_route_refuses_whom_it_must() {
                 assert_eq!(nobody.status, StatusCode::SEE_OTHER, "{at}");
                 assert!(nobody.header("location").starts_with("/login?next="), "{at}");
             }
-            Access::Page(_) => assert_eq!(nobody.status, StatusCode::FORBIDDEN, "{at}"),
+            Access::Page(_) | Access::Upload(_) => assert_eq!(nobody.status, StatusCode::FORBIDDEN, "{at}"),
             Access::Api(_) => assert_eq!(nobody.status, StatusCode::UNAUTHORIZED, "{at}"),
         }
         assert_eq!(nobody.header("content-security-policy"), POLICY, "{at}");
@@ -181,7 +185,7 @@ async fn every_route_refuses_whom_it_must() {
             let at = format!("{at} as {role:?}");
             match route.access {
                 Access::Open | Access::OpenForm => {}
-                Access::Page(right) => {
+                Access::Page(right) | Access::Upload(right) => {
                     let cookie = format!("minxin={}", office.session(role).token);
                     if !reads {
                         // Without the token, and with another person's.
@@ -245,7 +249,7 @@ fn the_document_has_the_table() {
     for route in table() {
         let (needs, right) = match route.access {
             Access::Open | Access::OpenForm => ("nothing", None),
-            Access::Page(right) => ("login", Some(right)),
+            Access::Page(right) | Access::Upload(right) => ("login", Some(right)),
             Access::Api(right) => ("token", Some(right)),
         };
         let may = |role| if right.is_none_or(|right| right.held_by(role)) { "yes" } else { "–" };

@@ -9,6 +9,7 @@ mod gate;
 mod masking;
 mod matrix;
 mod office;
+mod publishing;
 mod sound;
 mod trends;
 mod versions;

@@ -1,0 +1,54 @@
+//! Campaigns made from lists, figures published, award bars decided.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+
+use super::office::{Answer, Office, total};
+use crate::store::users::Role;
+
+/// Sends the form of a new campaign with a file.
+async fn upload(office: &Office, token: bool, file: &str) -> Answer {
+    let session = office.session(Role::Evaluator);
+    let csrf = if token { &*session.csrf } else { "" };
+    let mut body = String::new();
+    for (field, value) in
+        [("csrf", csrf), ("survey", "callback"), ("trunk", "main"), ("attempts", "3"), ("source", "file")]
+    {
+        body += &format!("--X\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n");
+    }
+    body +=
+        &format!("--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n{file}\r\n--X--\r\n");
+    let request = Request::post("/campaigns/new")
+        .header("cookie", format!("minxin={}", session.token))
+        .header("content-type", "multipart/form-data; boundary=X")
+        .body(Body::from(body));
+    office.send(request.expect("a request")).await
+}
+
+#[tokio::test]
+async fn a_list_is_checked_before_anybody_is_rung() {
+    let office = Office::open().await;
+    let bad = upload(&office, true, "number,unit,window\n13900000001,20010,7\nabc,,\n13900000002,,9\n").await;
+    assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(bad.text().contains("<td class=\"num right\">3</td><td>不是电话号码</td>"), "{}", bad.text());
+    let bad = upload(&office, true, "number,unit,window\n13900000001,77,7\n13900000002,,9\n").await.text();
+    assert!(bad.contains("2</td><td>没有这个单位") && bad.contains("3</td><td>没有这个窗口"));
+    assert_eq!(upload(&office, false, "number\n13900000001\n").await.status, StatusCode::FORBIDDEN);
+
+    let good = upload(&office, true, "number,unit,age_band\n13900000001,20010,70+\n13900000002,20010,\n").await;
+    assert_eq!(good.status, StatusCode::SEE_OTHER, "{}", good.text());
+    let draft = good.header("location").to_owned();
+    let page = office.get(Role::Evaluator, &draft).await.text();
+    assert_eq!(total(&page), Some(2));
+    assert!(page.contains("139****0001") && !page.contains("13900000001"));
+    assert_eq!(office.get(Role::Admin, &draft).await.status, StatusCode::NOT_FOUND, "another person's draft");
+    let campaigns = async || -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM campaigns").fetch_one(&office.pool).await.expect("a count")
+    };
+    assert_eq!(campaigns().await, 0);
+    assert_eq!(office.post(Role::Evaluator, &draft, &[]).await.status, StatusCode::BAD_REQUEST);
+    let begun = office.post(Role::Evaluator, &draft, &[("sure", "1")]).await;
+    assert_eq!((begun.status, campaigns().await), (StatusCode::SEE_OTHER, 1));
+    assert_eq!(office.post(Role::Evaluator, &draft, &[("sure", "1")]).await.status, StatusCode::NOT_FOUND, "once");
+    assert!(office.get(Role::Evaluator, begun.header("location")).await.text().contains("data-watch"));
+}
