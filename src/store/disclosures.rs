@@ -100,6 +100,50 @@ pub async fn freeze(pool: &PgPool, what: &Publication, now: DateTime<Utc>) -> Re
     Ok((id, hash))
 }
 
+/// A disclosure in a list.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Listed {
+    /// Its key.
+    pub id: i64,
+    /// What it is headed with.
+    pub title: String,
+    /// To whom it is published.
+    pub scope: String,
+    /// The campaign.
+    pub campaign: i64,
+    /// Last day for objections.
+    pub objections_until: chrono::NaiveDate,
+    /// Its hash.
+    pub sha256: String,
+    /// Who published it.
+    pub created_by: String,
+    /// When.
+    pub created_at: DateTime<Utc>,
+}
+
+/// The newest disclosures, at most `limit`; those before the one with key `before`, where one is given.
+pub async fn list(pool: &PgPool, before: Option<i64>, limit: i64) -> Result<Vec<Listed>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT id, body ->> 'title' AS title, body ->> 'scope' AS scope, (body ->> 'campaign')::bigint AS campaign,
+             (body ->> 'objections_until')::date AS objections_until, sha256, created_by, created_at
+         FROM disclosures WHERE id < coalesce($1, id + 1) ORDER BY id DESC LIMIT $2",
+    )
+    .bind(before)
+    .bind(limit)
+    .fetch_all(pool)
+    .await
+}
+
+/// The hash of the disclosure before this one, which it must name; empty for the first.
+pub async fn before(pool: &PgPool, id: i64) -> Result<String, sqlx::Error> {
+    let hash: Option<String> =
+        sqlx::query_scalar("SELECT sha256 FROM disclosures WHERE id < $1 ORDER BY id DESC LIMIT 1")
+            .bind(id)
+            .fetch_optional(pool)
+            .await?;
+    Ok(hash.unwrap_or_default())
+}
+
 /// A disclosure with its hash; `None`: there is none with this key.
 pub async fn read(pool: &PgPool, id: i64) -> Result<Option<(Disclosure, String)>, sqlx::Error> {
     let row: Option<(Json<Disclosure>, String)> =

@@ -11,7 +11,7 @@ use super::access::Right::{
     CorrectWords, Enter, Listen, ManageUsers, Reveal, RunCampaigns, SeeAudit, SeeCalls, SeeCases, SeeResults, WorkCases,
 };
 use super::evaluation::{
-    campaign, campaigns as campaign_pages, draft, evidence, heard, results, surveys,
+    campaign, campaigns as campaign_pages, disclosure, draft, evidence, heard, results, surveys,
 };
 use super::{
     WebState, access, api, assets, audit, batches, call, calls, campaigns, case, case_api, case_forms, case_joins,
@@ -86,6 +86,12 @@ pub(super) fn table() -> Vec<Route> {
         get("/surveys", Page(RunCampaigns), surveys::list),
         get("/surveys/{survey}", Page(RunCampaigns), surveys::one),
         get("/prompts/{prompt}", Page(RunCampaigns), surveys::prompt),
+        get("/disclosure", Page(Enter), disclosure::list),
+        post("/disclosure", Page(RunCampaigns), disclosure::freeze),
+        get("/disclosure/{disclosure}", Page(Enter), disclosure::one),
+        post("/disclosure/{disclosure}/verify", Page(Enter), disclosure::verify),
+        get("/disclosure/{disclosure}/export/{form}", Page(Enter), disclosure::export),
+        get("/disclosure/{disclosure}/evidence.json", Page(RunCampaigns), disclosure::whole),
         // The office.
         get("/users", Page(ManageUsers), users::list),
         post("/users/{id}/disabled", Page(ManageUsers), users::disable),

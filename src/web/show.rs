@@ -22,6 +22,20 @@ pub fn day(at: DateTime<Utc>) -> NaiveDate {
     at.with_timezone(&clock::china()).date_naive()
 }
 
+/// `二〇二六年十一月二十四日`, as official papers have it (GB/T 15835).
+pub fn han_day(day: NaiveDate) -> String {
+    let digit = |d: u32| ['〇', '一', '二', '三', '四', '五', '六', '七', '八', '九'][d as usize % 10];
+    let year: String = day.year().to_string().chars().filter_map(|c| c.to_digit(10)).map(digit).collect();
+    let small = |n: u32| match (n / 10, n % 10) {
+        (0, ones) => digit(ones).to_string(),
+        (1, 0) => "十".to_owned(),
+        (1, ones) => format!("十{}", digit(ones)),
+        (tens, 0) => format!("{}十", digit(tens)),
+        (tens, ones) => format!("{}十{}", digit(tens), digit(ones)),
+    };
+    format!("{year}年{}月{}日", small(day.month()), small(day.day()))
+}
+
 /// The first moment of a day in China.
 pub fn midnight(day: NaiveDate) -> Option<DateTime<Utc>> {
     Some(day.and_hms_opt(0, 0, 0)?.and_local_timezone(clock::china()).single()?.to_utc())
@@ -57,6 +71,18 @@ mod tests {
         assert_eq!(stamp(at("2025-11-23T16:30:00Z"), now), "2025-11-24 00:30");
         assert_eq!(day(at("2026-11-23T16:00:00Z")), day(now));
         assert_eq!(midnight(day(now)), Some(at("2026-11-23T16:00:00Z")));
+    }
+
+    #[test]
+    fn days_in_chinese_numerals() {
+        for (day, written) in [
+            ("2026-11-24", "二〇二六年十一月二十四日"),
+            ("2026-10-10", "二〇二六年十月十日"),
+            ("2027-01-30", "二〇二七年一月三十日"),
+            ("2030-12-01", "二〇三〇年十二月一日"),
+        ] {
+            assert_eq!(han_day(day.parse().expect("a day")), written);
+        }
     }
 
     #[test]

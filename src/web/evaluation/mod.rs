@@ -6,6 +6,7 @@
 pub(super) mod campaign;
 pub(super) mod campaigns;
 mod chart;
+pub(super) mod disclosure;
 pub(super) mod draft;
 pub(super) mod evidence;
 mod figure;

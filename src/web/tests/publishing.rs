@@ -52,3 +52,37 @@ async fn a_list_is_checked_before_anybody_is_rung() {
     assert_eq!(office.post(Role::Evaluator, &draft, &[("sure", "1")]).await.status, StatusCode::NOT_FOUND, "once");
     assert!(office.get(Role::Evaluator, begun.header("location")).await.text().contains("data-watch"));
 }
+
+#[tokio::test]
+async fn figures_are_frozen_shown_and_checked() {
+    let office = Office::invented(700).await;
+    let publish = async |campaign: &str| {
+        let fields = [
+            ("campaign", campaign),
+            ("title", "<b>九月</b>回访"),
+            ("scope", "红塔区"),
+            ("from", "2026-10-10"),
+            ("until", "2026-10-20"),
+        ];
+        office.post(Role::Evaluator, "/disclosure", &fields).await
+    };
+    let open = publish("2").await;
+    assert_eq!(open.status, StatusCode::CONFLICT);
+    assert!(open.text().contains("还有号码待拨"));
+    let frozen = publish("1").await;
+    assert_eq!(frozen.status, StatusCode::SEE_OTHER, "{}", frozen.text());
+    let path = frozen.header("location").to_owned();
+    let sheet = office.get(Role::Unit, &path).await.text();
+    assert!(sheet.contains("二〇二六年十月十日至二〇二六年十月二十日"));
+    assert!(sheet.contains("&#60;b&#62;九月") && !sheet.contains("<b>九月"), "titles are escaped");
+    assert!(sheet.contains("12345"), "objections by telephone");
+    let checked = office.post(Role::Auditor, &format!("{path}/verify"), &[]).await.text();
+    assert!(checked.contains("核对无误"));
+    let document = office.get(Role::Evaluator, &format!("{path}/evidence.json")).await;
+    assert!(
+        crate::survey::disclosure::Disclosure::verify(&document.text(), None).is_ok(),
+        "as the command line reads it"
+    );
+    let figures = office.get(Role::Unit, &format!("{path}/export/csv")).await.text();
+    assert!(figures.lines().count() > 20, "{figures}");
+}
