@@ -11,7 +11,7 @@ use super::access::Right::{
     CorrectWords, Enter, Listen, ManageUsers, Reveal, RunCampaigns, SeeAudit, SeeCalls, SeeCases, SeeResults, WorkCases,
 };
 use super::evaluation::{
-    campaign, campaigns as campaign_pages, disclosure, draft, evidence, heard, results, surveys,
+    awards, campaign, campaigns as campaign_pages, disclosure, draft, evidence, heard, results, surveys,
 };
 use super::{
     WebState, access, api, assets, audit, batches, call, calls, campaigns, case, case_api, case_forms, case_joins,
@@ -92,6 +92,12 @@ pub(super) fn table() -> Vec<Route> {
         post("/disclosure/{disclosure}/verify", Page(Enter), disclosure::verify),
         get("/disclosure/{disclosure}/export/{form}", Page(Enter), disclosure::export),
         get("/disclosure/{disclosure}/evidence.json", Page(RunCampaigns), disclosure::whole),
+        get("/awards", Page(RunCampaigns), awards::list),
+        post("/awards", Page(RunCampaigns), awards::propose),
+        get("/awards/export/{form}", Page(RunCampaigns), awards::export),
+        get("/awards/{award}", Page(RunCampaigns), awards::one),
+        post("/awards/{award}/reply", Page(RunCampaigns), awards::reply),
+        post("/awards/{award}/decide", Page(RunCampaigns), awards::decide),
         // The office.
         get("/users", Page(ManageUsers), users::list),
         post("/users/{id}/disabled", Page(ManageUsers), users::disable),

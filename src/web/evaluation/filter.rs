@@ -197,6 +197,16 @@ impl Filter {
     pub(super) fn query(&self, more: &[(&str, &str)]) -> String {
         form::query(self.fields.iter().map(|(name, value)| (*name, &**value)).chain(more.iter().copied()))
     }
+
+    /// The questionnaire's version.
+    pub(super) fn survey(&self) -> &str {
+        &self.scope.survey
+    }
+
+    /// First and last day as they were asked for.
+    pub(super) fn period(&self) -> (Option<chrono::NaiveDate>, Option<chrono::NaiveDate>) {
+        (self.field("from").parse().ok(), self.field("until").parse().ok())
+    }
 }
 
 impl From<ResultsError> for WebError {

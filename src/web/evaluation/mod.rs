@@ -3,6 +3,7 @@
 //! Invariants: whose answers are looked at is in the audit trail before they are shown; a rated unit sees shares of its own
 //! people, of five or more, of campaigns that are over, and never who they are.
 
+pub(super) mod awards;
 pub(super) mod campaign;
 pub(super) mod campaigns;
 mod chart;

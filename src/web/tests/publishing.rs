@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 
-use super::office::{Answer, Office, total};
+use super::office::{Answer, Office, name, total};
 use crate::store::users::Role;
 
 /// Sends the form of a new campaign with a file.
@@ -85,4 +85,33 @@ async fn figures_are_frozen_shown_and_checked() {
     );
     let figures = office.get(Role::Unit, &format!("{path}/export/csv")).await.text();
     assert!(figures.lines().count() > 20, "{figures}");
+}
+
+#[tokio::test]
+async fn a_bar_is_proposed_replied_to_and_decided_by_another() {
+    let office = Office::invented(1_500).await;
+    let proposed = office.post(Role::Evaluator, "/awards", &[("level", "village")]).await;
+    assert_eq!(proposed.status, StatusCode::SEE_OTHER);
+    let id: i64 = sqlx::query_scalar("SELECT min(id) FROM award_proposals").fetch_one(&office.pool).await.expect("one");
+    let path = format!("/awards/{id}");
+    let page = office.get(Role::Evaluator, &path).await.text();
+    assert!(page.contains("等待申辩") && page.contains("提出建议的人不能作决定"));
+    let (bad, cause): (i32, String) = sqlx::query_as("SELECT bad, cause FROM award_proposals WHERE id = $1")
+        .bind(id)
+        .fetch_one(&office.pool)
+        .await
+        .expect("a proposal");
+    assert_eq!(total(&page), Some(u64::from(bad.unsigned_abs())), "{cause}");
+    assert_eq!(page.matches("<li class=\"num\">").count(), bad.unsigned_abs() as usize, "every bad answer is listed");
+    let decision = [("barred", "true"), ("reason", "多次核实属实")];
+    let early = office.post(Role::Admin, &format!("{path}/decide"), &decision).await;
+    assert_eq!(early.status, StatusCode::CONFLICT);
+    let reply = [("said", "当时人手不足，电话13812341234")];
+    assert_eq!(office.post(Role::Evaluator, &format!("{path}/reply"), &reply).await.status, StatusCode::SEE_OTHER);
+    let own = office.post(Role::Evaluator, &format!("{path}/decide"), &decision).await;
+    assert_eq!(own.status, StatusCode::CONFLICT, "whoever proposed does not decide");
+    assert_eq!(office.post(Role::Admin, &format!("{path}/decide"), &decision).await.status, StatusCode::SEE_OTHER);
+    let page = office.get(Role::Evaluator, &path).await.text();
+    assert!(page.contains("限制评先") && page.contains(name(Role::Admin)) && page.contains("138****1234"));
+    assert_eq!(office.post(Role::Admin, &format!("{path}/decide"), &decision).await.status, StatusCode::CONFLICT);
 }
