@@ -11,7 +11,9 @@ use tokio::time::{sleep, timeout};
 use super::office::{Office, PASSWORD};
 use crate::clock;
 use crate::ids::{CallId, PhoneNumber};
+use crate::store::invention::{Extent, invent};
 use crate::store::users::Role;
+use crate::survey::example::callback;
 use crate::web::live::{Board, Level};
 
 /// Far above what the scripts take, so that a hung browser fails instead of hanging the tests.
@@ -43,6 +45,29 @@ async fn a_thousand_live_calls_leave_the_board_quick() {
     drive(&office, "board.test.mjs", &[("MINXIN_NEWEST_LINE", "党员服务热线".to_owned())]).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn evaluators_can_work_with_the_pages() {
+    let office = Office::open().await;
+    let extent = Extent { campaigns: 6, numbers: 400, seed: 20_261 };
+    invent(&office.pool, &callback(), extent, clock::wall()).await.expect("invents");
+    // One of the invented calls gets the sound of the office's own.
+    let (heard, asked_ms): (uuid::Uuid, i64) = sqlx::query_as(
+        "UPDATE calls AS k SET recording_path = o.recording_path, recording_sha256 = o.recording_sha256,
+             recording_ms = o.recording_ms
+         FROM calls AS o, call_events AS e
+         WHERE o.id = $1 AND k.id = (SELECT attempt_id FROM answers WHERE question = 'attitude' AND mode = 'key'
+                                     ORDER BY at LIMIT 1)
+             AND e.call_id = k.id AND e.kind = 'state' AND e.detail ->> 'state' = 'attitude'
+         RETURNING k.id, e.at_ms",
+    )
+    .bind(office.call)
+    .fetch_one(&office.pool)
+    .await
+    .expect("a recording");
+    let variables = [("MINXIN_HEARD", heard.to_string()), ("MINXIN_ASKED_MS", asked_ms.to_string())];
+    drive(&office, "survey.test.mjs", &variables).await;
+}
+
 /// Serves the office and runs a script of `tests/browser` against it.
 async fn drive(office: &Office, script: &str, variables: &[(&str, String)]) {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
@@ -62,6 +87,9 @@ async fn drive(office: &Office, script: &str, variables: &[(&str, String)]) {
         .env("MINXIN_PASSWORD", PASSWORD)
         .env("MINXIN_OPERATOR", &office.session(Role::Operator).token)
         .env("MINXIN_AUDITOR", &office.session(Role::Auditor).token)
+        .env("MINXIN_EVALUATOR", &office.session(Role::Evaluator).token)
+        .env("MINXIN_ADMIN", &office.session(Role::Admin).token)
+        .env("MINXIN_UNIT", &office.session(Role::Unit).token)
         .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .kill_on_drop(true)
