@@ -110,22 +110,19 @@ impl Decoder {
 impl Encoder {
     /// Turns codes of at most [`MAX_SENT`] samples into a payload; its length in octets, 0 where nothing is to be sent.
     pub fn encode(&mut self, codes: &[u8], payload: &mut [u8; MAX_PAYLOAD]) -> usize {
-        let mut samples = [0; MAX_SENT];
-        let len = codes.len().min(MAX_SENT);
-        let (codes, samples) = (&codes[..len], &mut samples[..len]);
+        let codes = &codes[..codes.len().min(MAX_SENT)];
+        let decoded = |law| {
+            let mut samples = [0; MAX_SENT];
+            g711::decode(law, codes, &mut samples);
+            samples
+        };
         match self {
             Self::G711 => {
-                payload[..len].copy_from_slice(codes);
-                len
+                payload[..codes.len()].copy_from_slice(codes);
+                codes.len()
             }
-            Self::G722(law, encoder) => {
-                g711::decode(*law, codes, samples);
-                encoder.encode(samples, payload)
-            }
-            Self::Opus(law, encoder) => {
-                g711::decode(*law, codes, samples);
-                encoder.encode(samples, payload)
-            }
+            Self::G722(law, encoder) => encoder.encode(&decoded(*law)[..codes.len()], payload),
+            Self::Opus(law, encoder) => encoder.encode(&decoded(*law)[..codes.len()], payload),
         }
     }
 }

@@ -12,6 +12,8 @@ use crate::units::FRAME_SAMPLES;
 
 /// Codes that may wait for their packet: what is left of a packet, and a frame.
 const MAX_WAITING: usize = MAX_SENT + FRAME_SAMPLES;
+/// Longest packet, in octets.
+const MAX_PACKET: usize = HEADER_LEN + MAX_PAYLOAD;
 /// Packet times that libopus has a frame for (RFC 6716 §2.1.4), in samples at 8 kHz; for others we send the second.
 const OPUS_TIMES: [usize; 4] = [80, FRAME_SAMPLES, 320, 480];
 
@@ -50,7 +52,6 @@ pub struct Sender {
     waiting: [u8; MAX_WAITING],
     gathered: usize,
     begun: (Timestamp, bool),
-    packet: [u8; HEADER_LEN + MAX_PAYLOAD],
     packets: u32,
     octets: u32,
 }
@@ -71,7 +72,6 @@ impl Sender {
             waiting: [0; MAX_WAITING],
             gathered: 0,
             begun: (Timestamp(0), false),
-            packet: [0; HEADER_LEN + MAX_PAYLOAD],
             packets: 0,
             octets: 0,
         }
@@ -101,8 +101,15 @@ impl Sender {
         {
             self.flush(stream, &mut send);
             let payload = event.payload.at_clock(stream.event_hz).print();
-            self.packet[HEADER_LEN..HEADER_LEN + payload.len()].copy_from_slice(&payload);
-            self.emit(event.marker, payload_type, event.timestamp, payload.len(), &mut send);
+            let mut packet = [0; MAX_PACKET];
+            packet[HEADER_LEN..HEADER_LEN + payload.len()].copy_from_slice(&payload);
+            self.emit(
+                event.marker,
+                payload_type,
+                event.timestamp,
+                &mut packet[..HEADER_LEN + payload.len()],
+                &mut send,
+            );
             self.pause = true;
             return sent;
         }
@@ -119,11 +126,15 @@ impl Sender {
             self.begun = (timestamp, self.pause && (sent.prompt || bridged || self.packets == 0));
         }
         self.pause = !(sent.prompt || bridged);
+        let len = samples_per_packet(stream);
+        if self.gathered == 0 && len == FRAME_SAMPLES {
+            self.emit_audio(stream, &sent.payload, &mut send); // As nearly always: nothing waits.
+            return sent;
+        }
         self.waiting[self.gathered..self.gathered + FRAME_SAMPLES].copy_from_slice(&sent.payload);
         self.gathered += FRAME_SAMPLES;
-        let len = samples_per_packet(stream);
         while self.gathered >= len {
-            self.emit_audio(stream, len, &mut send);
+            self.emit_waiting(stream, len, &mut send);
         }
         sent
     }
@@ -159,34 +170,48 @@ impl Sender {
     /// Sends what waits, though it makes no whole packet.
     fn flush(&mut self, stream: &Stream, send: &mut impl FnMut(&[u8])) {
         if self.gathered > 0 {
-            self.emit_audio(stream, self.gathered, send);
+            self.emit_waiting(stream, self.gathered, send);
         }
     }
 
     /// Sends the first `len` of the codes that wait.
-    fn emit_audio(&mut self, stream: &Stream, len: usize, send: &mut impl FnMut(&[u8])) {
-        let (timestamp, marker) = self.begun;
-        let Some(payload) = self.packet[HEADER_LEN..].first_chunk_mut() else { return };
-        let octets = self.encoder.encode(&self.waiting[..len], payload);
+    fn emit_waiting(&mut self, stream: &Stream, len: usize, send: &mut impl FnMut(&[u8])) {
+        let waiting = self.waiting;
+        self.emit_audio(stream, &waiting[..len], send);
         self.waiting.copy_within(len..self.gathered, 0);
         self.gathered -= len;
-        self.begun = (timestamp.plus((len as u32 * self.factor) as i32), false);
+    }
+
+    /// Sends these codes as one packet.
+    fn emit_audio(&mut self, stream: &Stream, codes: &[u8], send: &mut impl FnMut(&[u8])) {
+        let (timestamp, marker) = self.begun;
+        let mut packet = [0; MAX_PACKET];
+        let Some(payload) = packet[HEADER_LEN..].first_chunk_mut() else { return };
+        let octets = self.encoder.encode(codes, payload);
+        self.begun = (timestamp.plus((codes.len() as u32 * self.factor) as i32), false);
         if octets > 0 {
-            self.emit(marker, stream.send_payload_type, timestamp, octets, send);
+            self.emit(marker, stream.send_payload_type, timestamp, &mut packet[..HEADER_LEN + octets], send);
         } else {
             self.pause = true; // Discontinuous transmission: what comes next begins a talkspurt.
         }
     }
 
-    fn emit(&mut self, marker: bool, payload_type: u8, timestamp: Timestamp, len: usize, send: &mut impl FnMut(&[u8])) {
+    /// Sends a packet whose payload is in its place.
+    fn emit(
+        &mut self,
+        marker: bool,
+        payload_type: u8,
+        timestamp: Timestamp,
+        packet: &mut [u8],
+        send: &mut impl FnMut(&[u8]),
+    ) {
         let header = Header { marker, payload_type, seq: self.seq, timestamp, ssrc: self.ssrc };
-        if let Some(out) = self.packet.first_chunk_mut() {
-            header.write(out);
-        }
-        send(&self.packet[..HEADER_LEN + len]);
+        let Some(out) = packet.first_chunk_mut() else { return };
+        header.write(out);
+        send(packet);
         self.seq = self.seq.next();
         self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(len as u32);
+        self.octets = self.octets.wrapping_add((packet.len() - HEADER_LEN) as u32);
     }
 }
 
