@@ -16,6 +16,8 @@ const PITCH_MAX: usize = 120;
 /// A quarter of the longest period: the longest join.
 const MAX_OVERLAP: usize = PITCH_MAX / 4;
 const HISTORY: usize = 3 * PITCH_MAX + MAX_OVERLAP;
+/// Samples kept, so that the history is moved to the front once in some cells and not at each.
+const ROOM: usize = HISTORY + 8 * CELL;
 /// Samples compared to find the pitch: 20 ms.
 const CORRELATED: usize = 160;
 /// Step of the coarse search, in samples.
@@ -29,7 +31,9 @@ const ATTENUATION: f32 = 0.2;
 
 /// Conceals losses in one direction of one call.
 pub struct Concealer {
-    history: [i16; HISTORY],
+    /// What was handed in, up to `end`.
+    kept: [i16; ROOM],
+    end: usize,
     /// The history as it was when the loss began, as floats.
     periods: [f32; HISTORY],
     /// The last quarter period before the loss.
@@ -46,7 +50,8 @@ pub struct Concealer {
 impl Default for Concealer {
     fn default() -> Self {
         Self {
-            history: [0; HISTORY],
+            kept: [0; ROOM],
+            end: HISTORY,
             periods: [0.0; HISTORY],
             tail: [0.0; MAX_OVERLAP],
             lost: 0,
@@ -111,8 +116,8 @@ impl Concealer {
     }
 
     fn begin(&mut self) {
-        for (float, sample) in self.periods.iter_mut().zip(self.history) {
-            *float = f32::from(sample);
+        for (float, sample) in self.periods.iter_mut().zip(&self.kept[self.end - HISTORY..self.end]) {
+            *float = f32::from(*sample);
         }
         self.pitch = self.find_pitch();
         self.overlap = self.pitch / 4;
@@ -121,8 +126,9 @@ impl Concealer {
         self.repeated = self.pitch;
         self.join_periods();
         // The end of the history has not been played yet: it takes the smoothed join.
+        let history = &mut self.kept[self.end - HISTORY..self.end];
         for n in HISTORY - self.overlap..HISTORY {
-            self.history[n] = round(self.periods[n]);
+            history[n] = round(self.periods[n]);
         }
     }
 
@@ -157,9 +163,13 @@ impl Concealer {
 
     /// Takes a cell into the history and hands out the one that is due.
     fn keep(&mut self, cell: &mut [i16; CELL]) {
-        self.history.copy_within(CELL.., 0);
-        self.history[HISTORY - CELL..].copy_from_slice(cell);
-        cell.copy_from_slice(&self.history[HISTORY - CELL - DELAY..HISTORY - DELAY]);
+        if self.end + CELL > ROOM {
+            self.kept.copy_within(self.end - HISTORY..self.end, 0);
+            self.end = HISTORY;
+        }
+        self.kept[self.end..self.end + CELL].copy_from_slice(cell);
+        cell.copy_from_slice(&self.kept[self.end - DELAY..self.end - DELAY + CELL]);
+        self.end += CELL;
     }
 
     /// The lag with the highest normalised correlation: a coarse search, then its neighbours.

@@ -31,8 +31,12 @@ impl Default for Meter {
 impl Meter {
     /// Notes the levels of a frame, in dBov.
     pub fn note(&self, received: f32, sent: f32) {
-        self.received.fetch_max(whole(received), Ordering::Relaxed);
-        self.sent.fetch_max(whole(sent), Ordering::Relaxed);
+        for (loudest, level) in [(&self.received, whole(received)), (&self.sent, whole(sent))] {
+            // Mostly it was louder before, and looking is cheaper than an exchange.
+            if level > loudest.load(Ordering::Relaxed) {
+                loudest.fetch_max(level, Ordering::Relaxed);
+            }
+        }
     }
 
     /// The loudest since the last look.
@@ -45,7 +49,7 @@ impl Meter {
 }
 
 fn whole(dbov: f32) -> i8 {
-    dbov.round().clamp(f32::from(SILENT_DBOV), 0.0) as i8
+    (dbov - 0.5).clamp(f32::from(SILENT_DBOV), 0.0) as i8
 }
 
 #[cfg(test)]
