@@ -3,34 +3,33 @@
 //! Owns no socket, clock, thread or lock, and allocates nothing once made, so that a call can be run again from its
 //! packets and times with identical results.
 
+mod link;
+mod pre_roll;
+mod reports;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::codec::{self, Coder};
+use super::codec::Coder;
 use super::event::{MediaEvent, RecordingFault};
-use super::g711::Law;
+use super::g711::{self, Law};
 use super::junction::{Junction, Plug};
 use super::latch::{Latch, Verdict};
 use super::player::Finished;
 use super::quality::{CallQuality, mos};
-use super::receiver::{Kind, Receiver, samples};
+use super::receiver::{Receiver, samples};
 use super::rtcp::{self, NtpTime};
-use super::rtp::{Header, Packet};
 use super::sender::Sender;
 use super::srtp;
 use super::tape::{Frame, Shelf, Tape, TapeItem};
 use super::vad::SILENT;
 use crate::call::stream::Stream;
 use crate::units::{FRAME_SAMPLES, NARROWBAND_HZ};
+use link::{Link, Refused};
+use pre_roll::PreRoll;
 
 /// No valid packet for this long is reported.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(30);
-/// Audio from before [`Leg::listen`] that the listener gets: 500 ms, in frames.
-const PRE_ROLL: usize = 25;
-/// Longest packet that is opened or protected, in octets; no telephone's comes near it.
-const MAX_PROTECTED: usize = 1_500;
-/// Static payload type of comfort noise (RFC 3389).
-const COMFORT_NOISE: u8 = 13;
 
 /// Where a leg's output goes. The engine thread's side of a call; tests have their own.
 pub trait Outlet: Shelf {
@@ -70,15 +69,6 @@ pub struct Leg {
     last_valid: Duration,
     silent_reported: Duration,
     figures: CallQuality,
-}
-
-/// A stream and its peer.
-struct Link {
-    stream: Stream,
-    /// What protects it, where it is protected.
-    srtp: Option<Box<srtp::Session>>,
-    latch: Latch,
-    since: Duration,
 }
 
 impl Leg {
@@ -165,7 +155,7 @@ impl Leg {
         if self.tape.is_some() {
             return false;
         }
-        let law = self.link.as_ref().map_or(Law::A, |link| Law::of(link.stream.codec));
+        let law = self.law();
         // A party that joins a call is recorded on the call's axis, which began before its session did.
         let origin = match self.opened.checked_duration_since(origin) {
             Some(before) => -samples(before),
@@ -179,7 +169,7 @@ impl Leg {
     pub fn listen(&mut self, on: bool, outlet: &mut impl Outlet) {
         if on && !self.listening {
             for (at, frame) in self.pre_roll.frames() {
-                self.figures.tap_dropped += u64::from(!outlet.heard(at, frame));
+                self.figures.tap_dropped += u64::from(!outlet.heard(at, &frame));
             }
         }
         self.listening = on;
@@ -189,30 +179,13 @@ impl Leg {
     pub fn rtp_datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Instant, outlet: &mut impl Outlet) {
         let now = self.since_opening(now);
         let Some(link) = &mut self.link else { return };
-        if link.is_muxed() && is_rtcp(datagram) {
+        if link.is_muxed() && link::is_rtcp(datagram) {
             return self.rtcp_in_link(datagram, from, now);
         }
-        let kind = Header::parse(datagram).ok().and_then(|(header, _)| link.kind(header.payload_type));
-        let mut buffer; // Filled for a protected packet only: most are not.
-        let datagram = match &mut link.srtp {
-            // Who cannot be the peer is not worth the reckoning, and must not use up an index.
-            Some(_) if link.latch.excludes(from) => {
-                self.figures.foreign += 1;
-                return;
-            }
-            Some(srtp) if kind.is_some() => {
-                buffer = [0; MAX_PROTECTED];
-                let Some(opened) = opened(datagram, &mut buffer, |copied| srtp.open(copied)) else {
-                    self.figures.unauthentic += 1;
-                    return;
-                };
-                opened
-            }
-            Some(_) | None => datagram,
-        };
-        let (Ok(packet), Some(kind)) = (Packet::parse(datagram), kind) else {
-            self.figures.invalid += 1;
-            return;
+        let mut room = None;
+        let (packet, kind) = match link.open(datagram, from, &mut room) {
+            Ok(opened) => opened,
+            Err(refused) => return self.refuse(refused),
         };
         match link.latch.judge(from, &packet.header, now) {
             Verdict::Accept | Verdict::Latched => {}
@@ -232,49 +205,6 @@ impl Leg {
         }
     }
 
-    /// Takes in a datagram from the RTCP socket.
-    pub fn rtcp_datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) {
-        self.rtcp_in_link(datagram, from, self.since_opening(now));
-    }
-
-    fn rtcp_in_link(&mut self, datagram: &[u8], from: SocketAddr, now: Duration) {
-        let Some(link) = &mut self.link else { return };
-        if from.ip() != link.remote_rtcp().ip() {
-            self.figures.foreign += 1;
-            return;
-        }
-        let mut buffer;
-        let datagram = match &mut link.srtp {
-            Some(srtp) => {
-                buffer = [0; MAX_PROTECTED];
-                let Some(opened) = opened(datagram, &mut buffer, |copied| srtp.open_rtcp(copied)) else {
-                    self.figures.unauthentic += 1;
-                    return;
-                };
-                opened
-            }
-            None => datagram,
-        };
-        let Ok(received) = rtcp::parse(datagram, self.sender.ssrc) else {
-            self.figures.invalid += 1;
-            return;
-        };
-        if let Some((ssrc, info)) = received.sender
-            && Some(ssrc) == self.receiver.ssrc()
-        {
-            self.last_sender_report = Some((info.ntp.middle(), now));
-        }
-        if let Some(block) = received.about_us {
-            self.figures.remote_loss = Some(f32::from(block.fraction_lost) / 256.0);
-            if block.last_report != 0 {
-                let sent = block.last_report.wrapping_add(block.since_last_report);
-                let trip = self.ntp(now).middle().wrapping_sub(sent);
-                // A peer that counts its own delay wrongly would make the trip negative.
-                self.figures.round_trip = Some(rtcp::span(trip)).filter(|trip| *trip < Duration::from_secs(60));
-            }
-        }
-    }
-
     /// Plays, sends, records and reports 20 ms that were due at `due`; it is `now`.
     pub fn tick(&mut self, due: Instant, now: Instant, outlet: &mut impl Outlet) {
         let at = self.since_opening(due);
@@ -283,18 +213,19 @@ impl Leg {
         let lag = self.receive(at, &mut heard, outlet);
         self.converse(&heard, outlet);
         let right = self.send(at, now.saturating_duration_since(due), outlet);
-        self.pre_roll.push(clock, &heard);
+        // Encoded once, for the pre-roll and the recording.
+        let law = self.law();
+        let mut codes = [0; FRAME_SAMPLES];
+        g711::encode(law, &heard, &mut codes);
+        self.pre_roll.push(clock, law, &codes);
         if self.listening {
             self.figures.tap_dropped += u64::from(!outlet.heard(clock, &heard));
         }
         let quiet = self.receiver.quiet();
         let left_at = clock - i64::from(lag);
-        self.tape(&Frame { at: clock, right: right.as_ref(), left_at, left: &heard, quiet }, outlet);
+        self.tape(&Frame { at: clock, right: right.as_ref(), left_at, left: &codes, quiet }, outlet);
         self.watch(at, outlet);
-        if at >= self.next_report {
-            self.next_report = at + rtcp::INTERVAL;
-            self.report(at, false, outlet);
-        }
+        self.report_due(at, outlet);
     }
 
     /// Ends recording, playback and stream. False when the writer has no room yet for the end: ask again.
@@ -374,12 +305,7 @@ impl Leg {
         let sent = self.sender.tick(&link.stream, samples(at), |datagram| {
             figures.packets_sent += 1;
             let sent = match srtp {
-                Some(srtp) => {
-                    let mut buffer = [0; MAX_PROTECTED];
-                    let protected = copy(datagram, &mut buffer).map(|copied| copied.len());
-                    let protected = protected.and_then(|len| srtp.protect(&mut buffer, len));
-                    protected.is_some_and(|len| outlet.rtp(&buffer[..len], to))
-                }
+                Some(srtp) => link::send_protected(srtp, datagram, |protected| outlet.rtp(protected, to)),
                 None => outlet.rtp(datagram, to),
             };
             figures.send_errors += u64::from(!sent);
@@ -434,120 +360,20 @@ impl Leg {
         }
     }
 
-    fn report(&mut self, at: Duration, goodbye: bool, outlet: &mut impl Outlet) {
-        let Some(link) = &self.link else { return };
-        let (to, muxed) = (link.remote_rtcp(), link.is_muxed());
-        let (packets, octets) = self.sender.counts();
-        let rtp = self.sender.timestamp(samples(at)).0;
-        let sender = (packets > 0).then(|| rtcp::SenderInfo { ntp: self.ntp(at), rtp, packets, octets });
-        let block = self.receiver.ssrc().map(|ssrc| {
-            let reception = self.receiver.reception();
-            let (last_report, since) =
-                self.last_sender_report.map_or((0, 0), |(middle, came)| (middle, rtcp::short(at.saturating_sub(came))));
-            rtcp::ReportBlock {
-                ssrc,
-                fraction_lost: reception.fraction_lost(),
-                lost: i32::try_from(reception.lost()).unwrap_or(i32::MAX),
-                highest: reception.highest(),
-                jitter: reception.jitter() * codec::factor(link.stream.codec),
-                last_report,
-                since_last_report: since,
-            }
-        });
-        let report = rtcp::Report { ssrc: self.sender.ssrc, sender, block, cname: &self.cname, goodbye };
-        let mut out = [0; rtcp::MAX_LEN + srtp::MAX_GROWTH];
-        let len = out.first_chunk_mut().map_or(0, |out| report.write(out));
-        let srtp = self.link.as_mut().and_then(|link| link.srtp.as_mut());
-        let len = srtp.map_or(Some(len), |srtp| srtp.protect_rtcp(&mut out, len));
-        match len {
-            // A report that the system refused is lost, as on the network.
-            Some(len) if muxed => drop(outlet.rtp(&out[..len], to)),
-            Some(len) => outlet.rtcp(&out[..len], to),
-            None => {}
-        }
+    /// The law in which the caller's audio is kept.
+    fn law(&self) -> Law {
+        self.link.as_ref().map_or(Law::A, |link| Law::of(link.stream.codec))
     }
 
-    fn ntp(&self, at: Duration) -> NtpTime {
-        self.ntp_opened.plus(at)
+    fn refuse(&mut self, refused: Refused) {
+        match refused {
+            Refused::Foreign => self.figures.foreign += 1,
+            Refused::Unauthentic => self.figures.unauthentic += 1,
+            Refused::Invalid => self.figures.invalid += 1,
+        }
     }
 
     fn since_opening(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.opened)
-    }
-}
-
-impl Link {
-    fn kind(&self, payload_type: u8) -> Option<Kind> {
-        if payload_type == self.stream.recv_payload_type {
-            Some(Kind::Audio)
-        } else if Some(payload_type) == self.stream.recv_event_type {
-            Some(Kind::Event)
-        } else {
-            (payload_type == COMFORT_NOISE).then_some(Kind::ComfortNoise)
-        }
-    }
-
-    /// Whether RTP and RTCP share the peer's port, and ours (RFC 5761).
-    fn is_muxed(&self) -> bool {
-        self.stream.remote_rtcp == self.stream.remote_rtp
-    }
-
-    /// Where RTCP goes: as described, or beside the RTP of a peer behind a translator.
-    fn remote_rtcp(&self) -> SocketAddr {
-        if self.is_muxed() {
-            self.latch.remote()
-        } else if self.latch.translated() {
-            let rtp = self.latch.remote();
-            SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1))
-        } else {
-            self.stream.remote_rtcp
-        }
-    }
-}
-
-/// Whether a packet at a shared port is RTCP, by its second octet (RFC 5761 §4).
-fn is_rtcp(datagram: &[u8]) -> bool {
-    datagram.get(1).is_some_and(|second| (192..224).contains(second))
-}
-
-/// The beginning of `buffer` with a copy of the datagram; `None` where that is too long.
-fn copy<'a>(datagram: &[u8], buffer: &'a mut [u8; MAX_PROTECTED]) -> Option<&'a mut [u8]> {
-    let copied = buffer.get_mut(..datagram.len())?;
-    copied.copy_from_slice(datagram);
-    Some(copied)
-}
-
-/// What a protected datagram holds, in `buffer`; `None` where it is too long, or `open` finds that it is not the peer's.
-fn opened<'a, E>(
-    datagram: &[u8],
-    buffer: &'a mut [u8; MAX_PROTECTED],
-    open: impl FnOnce(&mut [u8]) -> Result<usize, E>,
-) -> Option<&'a [u8]> {
-    let copied = copy(datagram, buffer)?;
-    let len = open(copied).ok()?;
-    copied.get(..len)
-}
-
-/// The last frames heard.
-struct PreRoll {
-    frames: [(i64, [i16; FRAME_SAMPLES]); PRE_ROLL],
-    next: usize,
-}
-
-impl Default for PreRoll {
-    fn default() -> Self {
-        Self { frames: [(i64::MIN, [0; FRAME_SAMPLES]); PRE_ROLL], next: 0 }
-    }
-}
-
-impl PreRoll {
-    fn push(&mut self, at: i64, frame: &[i16; FRAME_SAMPLES]) {
-        self.frames[self.next] = (at, *frame);
-        self.next = (self.next + 1) % PRE_ROLL;
-    }
-
-    fn frames(&self) -> impl Iterator<Item = (i64, &[i16; FRAME_SAMPLES])> {
-        let (newer, older) = self.frames.split_at(self.next);
-        older.iter().chain(newer).filter(|(at, _)| *at != i64::MIN).map(|(at, frame)| (*at, frame))
     }
 }

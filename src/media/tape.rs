@@ -72,8 +72,8 @@ pub struct Frame<'a> {
     pub right: Option<&'a [u8; FRAME_SAMPLES]>,
     /// When the caller's audio belongs.
     pub left_at: i64,
-    /// The caller's audio.
-    pub left: &'a [i16; FRAME_SAMPLES],
+    /// The caller's audio, in the recording's law.
+    pub left: &'a [u8; FRAME_SAMPLES],
     /// Whether a cut in the caller's audio is not heard here.
     pub quiet: bool,
 }
@@ -137,18 +137,22 @@ impl Tape {
             self.block = block;
         }
         self.len = at + FRAME_SAMPLES as u64;
+        // Reckoned, not read from the blocks: those are only written to here, and for that nothing waits.
+        let begins = (block * BLOCK_SAMPLES as u64) as i64;
         if let (Some(current), Some(right)) = (&mut self.current, frame.right) {
-            let offset = (at - current.start) as usize;
+            let offset = (at % BLOCK_SAMPLES as u64) as usize;
             let room = &mut current.right[offset..];
             let fitting = right.len().min(room.len());
             room[..fitting].copy_from_slice(&right[..fitting]);
         }
-        let mut codes = [0; FRAME_SAMPLES];
-        g711::encode(self.law, frame.left, &mut codes);
         let start = self.left_start(frame);
         let early = (self.begin - start).clamp(0, FRAME_SAMPLES as i64);
-        for block in [&mut self.previous, &mut self.current].into_iter().flatten() {
-            place(&mut block.left, start + early - block.start as i64, &codes[early as usize..]);
+        for (block, begins) in [(&mut self.current, begins), (&mut self.previous, begins - BLOCK_SAMPLES as i64)] {
+            if let Some(block) = block
+                && start < begins + BLOCK_SAMPLES as i64
+            {
+                place(&mut block.left, start + early - begins, &frame.left[early as usize..]);
+            }
         }
         dropped + u64::from(self.current.is_none())
     }
@@ -210,7 +214,14 @@ fn place(track: &mut [u8; BLOCK_SAMPLES], start: i64, codes: &[u8]) {
 mod tests {
     use super::*;
 
-    const LOUD: [i16; FRAME_SAMPLES] = [16_000; FRAME_SAMPLES];
+    /// Codes of a frame of 16,000, and of silence.
+    fn loud(law: Law) -> [u8; FRAME_SAMPLES] {
+        let mut codes = [0; FRAME_SAMPLES];
+        g711::encode(law, &[16_000; FRAME_SAMPLES], &mut codes);
+        codes
+    }
+
+    const STILL: [u8; FRAME_SAMPLES] = [g711::silence(Law::A); FRAME_SAMPLES];
 
     struct Store {
         pool: Vec<Box<Block>>,
@@ -234,14 +245,14 @@ mod tests {
         }
     }
 
-    /// Records `frames` frames; in frame n the caller's audio lags by `lag(n)` samples and is loud in frame `loud`.
-    fn recorded(frames: i64, lag: impl Fn(i64) -> i64, loud: i64, blocks: usize) -> (Vec<TapeItem>, u64) {
+    /// Records `frames` frames; in frame n the caller's audio lags by `lag(n)` samples and is loud in frame `loud_at`.
+    fn recorded(frames: i64, lag: impl Fn(i64) -> i64, loud_at: i64, blocks: usize) -> (Vec<TapeItem>, u64) {
         let mut store = Store::of(blocks);
         let mut tape = Tape::new(1, Law::A, 1_000, 1_000, &mut store);
         let mut dropped = 0;
         for n in 0..frames {
             let at = 1_000 + n * 160;
-            let left = if n == loud { &LOUD } else { &[0; FRAME_SAMPLES] };
+            let left = if n == loud_at { &loud(Law::A) } else { &STILL };
             let frame = Frame { at, right: Some(&[7; FRAME_SAMPLES]), left_at: at - lag(n), left, quiet: true };
             dropped += tape.frame(&frame, &mut store);
         }
@@ -302,7 +313,7 @@ mod tests {
         let mut tape = Tape::new(1, Law::A, 1_000, 1_000 + BEGIN, &mut store);
         for n in 0..60 {
             let at = 1_000 + BEGIN + n * 160;
-            tape.frame(&Frame { at, right: None, left_at: at - 490, left: &LOUD, quiet: true }, &mut store);
+            tape.frame(&Frame { at, right: None, left_at: at - 490, left: &loud(Law::A), quiet: true }, &mut store);
         }
         let (end, _) = tape.finish(&mut store);
         assert!(matches!(end, TapeItem::End { samples, .. } if samples as i64 == BEGIN + 60 * 160));
@@ -326,9 +337,9 @@ mod tests {
     fn another_law_mid_call_keeps_the_sound() {
         let mut store = Store::of(4);
         let mut tape = Tape::new(1, Law::A, 0, 0, &mut store);
-        tape.frame(&Frame { at: 0, right: None, left_at: 0, left: &LOUD, quiet: true }, &mut store);
+        tape.frame(&Frame { at: 0, right: None, left_at: 0, left: &loud(Law::A), quiet: true }, &mut store);
         tape.set_law(Law::Mu);
-        tape.frame(&Frame { at: 160, right: None, left_at: 160, left: &LOUD, quiet: true }, &mut store);
+        tape.frame(&Frame { at: 160, right: None, left_at: 160, left: &loud(Law::Mu), quiet: true }, &mut store);
         tape.finish(&mut store);
         assert!(left(&store.items)[..320].iter().all(|sample| (15_000..17_000).contains(sample)));
     }
