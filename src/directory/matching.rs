@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::sound::{Likeness, Sound};
+use super::sound::{Likeness, Sound, Spoken};
 use super::{Directory, ItemId, Level, OrgId, PersonId, WindowCode};
 
 /// Shortest name that is also found with one character quite wrong; in a shorter one too little is left to tell it by.
@@ -38,8 +38,16 @@ const ASKING: [&str; 14] = [
     "信息",
 ];
 
+/// Keywords that are as often the setting of a request as its matter: 公司 is where somebody works and 身份证 what he brings.
+/// They count half.
+const SETTING: [&str; 9] = ["公司", "企业", "身份证", "上班", "老板", "老人", "户口", "户口本", "店"];
+
 /// Shortest name left after its ending is dropped.
 const STEM_MIN_CHARS: usize = 2;
+
+/// A village that is named nowhere is taken for meant up to this distance of its sound, and when the next is so much farther.
+const NEAR: f32 = 0.14;
+const NEARER: f32 = 0.08;
 
 /// Something the words point to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +65,7 @@ impl Directory {
     pub fn match_windows(&self, words: &str) -> Vec<Candidate<WindowCode>> {
         let mut lexicon = Vec::new();
         for window in self.windows.values() {
-            lexicon.push(Entry::name(window.code, &window.name));
+            lexicon.push(Entry::keyword(window.code, &window.name));
             lexicon.extend(window.keywords.iter().map(|k| Entry::keyword(window.code, k)));
         }
         for item in self.items.values() {
@@ -84,7 +92,8 @@ impl Directory {
         rank(words, &lexicon)
     }
 
-    /// Villages and points by name, with or without 社区, 村 and the like; the best first.
+    /// Villages and points by name, with or without 社区, 村 and the like; the best first. Where none is found so, the one
+    /// village that sounds nearest, if it is near and no other is.
     pub fn match_villages(&self, words: &str) -> Vec<Candidate<OrgId>> {
         let mut lexicon = Vec::new();
         for org in self.organisations.values() {
@@ -97,7 +106,33 @@ impl Directory {
                 lexicon.extend(stem(&org.name).map(|s| Entry::name(org.id, s)));
             }
         }
-        rank(words, &lexicon)
+        let ranked = rank(words, &lexicon);
+        if !ranked.is_empty() {
+            return ranked;
+        }
+        match self.nearest_villages(words, 2).as_slice() {
+            [(key, name, far), rest @ ..] if *far <= NEAR && rest.iter().all(|(.., next)| next - far >= NEARER) => {
+                vec![Candidate { key: *key, score: 1, matched: vec![(*name).to_owned()] }]
+            }
+            _ => vec![],
+        }
+    }
+
+    /// The villages whose names, without 社区 and the like, sound most like some part of `words`, at most `most`, the nearest
+    /// first, each with its name and how far it is, as in [`Spoken::distance_within`].
+    pub fn nearest_villages(&self, words: &str, most: usize) -> Vec<(OrgId, &str, f32)> {
+        let villages = self.organisations.values().filter(|org| org.level == Level::Village);
+        nearest(words, villages.map(|org| (org.id, stem(&org.name).unwrap_or(&org.name))), most)
+    }
+
+    /// The same for persons.
+    pub fn nearest_persons(&self, words: &str, most: usize) -> Vec<(PersonId, &str, f32)> {
+        nearest(words, self.persons.values().map(|p| (p.id, p.name.as_str())), most)
+    }
+
+    /// The same for service items.
+    pub fn nearest_items(&self, words: &str, most: usize) -> Vec<(ItemId, &str, f32)> {
+        nearest(words, self.items.values().map(|i| (i.id, i.name.as_str())), most)
     }
 
     /// Persons by name; the best first.
@@ -105,6 +140,20 @@ impl Directory {
         let lexicon: Vec<_> = self.persons.values().map(|p| Entry::name(p.id, &p.name)).collect();
         rank(words, &lexicon)
     }
+}
+
+/// Those of `names` that sound most like some part of `words`.
+fn nearest<'a, K: Copy + Ord>(
+    words: &str,
+    names: impl Iterator<Item = (K, &'a str)>,
+    most: usize,
+) -> Vec<(K, &'a str, f32)> {
+    let words = Spoken::new(words);
+    let mut all: Vec<_> = names.map(|(key, name)| (key, name, words.distance_within(&Spoken::new(name)))).collect();
+    // Of two that are as near, the longer one agrees in more.
+    all.sort_by(|a, b| a.2.total_cmp(&b.2).then(b.1.chars().count().cmp(&a.1.chars().count())).then(a.0.cmp(&b.0)));
+    all.truncate(most);
+    all
 }
 
 /// A place's name without its ending, where enough is left.
@@ -174,7 +223,14 @@ fn agreement(part: &[Sound], word: &[Sound], allowed: usize) -> Option<u32> {
     let wrong = count(Likeness::None);
     let total: u32 = heard.iter().copied().map(weight).sum();
     let alike = u32::try_from(word.len() - wrong).ok()?;
-    let agrees = wrong <= allowed && count(Likeness::Same) > 0 && total >= alike * weight(Likeness::SameSound);
+    // 四十多岁 is no misheard 八十多岁.
+    let numerals = part
+        .iter()
+        .zip(word)
+        .zip(&heard)
+        .any(|((heard, meant), likeness)| *likeness == Likeness::None && heard.is_numeral() && meant.is_numeral());
+    let agrees =
+        !numerals && wrong <= allowed && count(Likeness::Same) > 0 && total >= alike * weight(Likeness::SameSound);
     agrees.then_some(total)
 }
 
@@ -204,7 +260,8 @@ fn rank<K: Copy + Ord>(text: &str, lexicon: &[Entry<'_, K>]) -> Vec<Candidate<K>
             continue;
         }
         let entry = found.entry(hit.key).or_insert_with(|| Candidate { key: hit.key, score: 0, matched: Vec::new() });
-        entry.score = entry.score.saturating_add(hit.agreement.saturating_mul(hit.agreement));
+        let half = if SETTING.contains(&hit.word) { 2 } else { 1 };
+        entry.score = entry.score.saturating_add(hit.agreement.saturating_mul(hit.agreement) / half);
         entry.matched.push(hit.word.to_owned());
         taken.push(hit);
     }

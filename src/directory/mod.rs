@@ -11,11 +11,12 @@ pub(crate) mod example;
 mod matching;
 mod owner;
 #[cfg(test)]
-mod requests;
+pub(crate) mod requests;
 mod sound;
 
 pub use calendar::{Calendar, Hours, Opening};
 pub use matching::Candidate;
+pub use sound::Spoken;
 
 /// An organisation's key in the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::{Directory, ItemId, ServiceItem, Window, WindowCode};
+use super::{Directory, ItemId, Level, OrgId, Organisation, Person, PersonId, ServiceItem, Window, WindowCode};
 
-/// The windows and items of `seeds/`.
-fn district() -> Directory {
+/// The windows, items, villages and persons of `seeds/`.
+pub(crate) fn district() -> Directory {
     let mut district = Directory::default();
     for row in table("seeds/windows.csv", b',') {
         let code = WindowCode(row[0].parse().expect("a code"));
@@ -22,6 +22,15 @@ fn district() -> Directory {
             keywords: row[6].split(' ').map(str::to_owned).collect(),
         };
         district.items.insert(item.id, item);
+    }
+    for row in table("seeds/organisations.csv", b',').iter().filter(|row| &row[2] == "village") {
+        let id = OrgId(row[0].parse().expect("an id"));
+        let village = Organisation { id, parent: None, level: Level::Village, name: row[4].to_owned() };
+        district.organisations.insert(id, village);
+    }
+    for row in table("seeds/persons.csv", b',') {
+        let id = PersonId(row[0].parse().expect("an id"));
+        district.persons.insert(id, Person { id, name: row[2].to_owned() });
     }
     district
 }
@@ -51,4 +60,30 @@ fn requests_find_their_window() {
         .collect();
     // One in fifty may go astray: the window is read back, and the caller puts it right.
     assert!(lost.len() * 50 <= requests.len(), "{lost:#?}");
+}
+
+/// How many of the requests of one half of `tests/data/spoken/requests.tsv` find their window, of how many, and which do not.
+fn found(half: &str) -> (usize, usize, Vec<String>) {
+    let district = district();
+    let requests = table("tests/data/spoken/requests.tsv", b'\t');
+    let of_half: Vec<_> = requests.iter().filter(|row| &row[0] == half).collect();
+    let lost: Vec<String> = of_half
+        .iter()
+        .filter_map(|row| {
+            let found = district.match_windows(&row[2]).first().map(|c| c.key.to_string());
+            (found.as_deref() != Some(&row[1])).then(|| format!("{}: {}, found {found:?}", &row[2], &row[1]))
+        })
+        .collect();
+    (of_half.len() - lost.len(), of_half.len(), lost)
+}
+
+#[test]
+fn requests_in_residents_words_find_their_window() {
+    // The keywords were improved by looking at what half c lost: its figure flatters. Half t tells what strangers meet;
+    // five in six of what it loses find no window at all, so that the caller is asked again.
+    for (half, least) in [("c", 185), ("t", 165)] {
+        let (right, all, lost) = found(half);
+        assert_eq!(all, 200);
+        assert!(right >= least, "{half}: {right} of {all}: {lost:#?}");
+    }
 }
