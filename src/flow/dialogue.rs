@@ -12,6 +12,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::model::{Flow, StateId, Step};
 use super::prompts::{PromptBook, PromptId};
 use super::slots::{CaseFacts, Slots};
+use super::spoken::{MOBILE_DIGITS, PHONE_DIGITS};
 use super::{Expect, tell, vocabulary as say};
 use crate::cases::{CaseDraft, Origin, ProgressAnswer};
 use crate::directory::{Directory, PostId, WindowCode};
@@ -42,12 +43,6 @@ const REPEAT_WAIT: Duration = Duration::from_secs(5);
 
 /// A yes or no less certain than this is asked for again.
 const YES_NO_MIN_CONFIDENCE: f32 = 0.4;
-
-/// Digits of a mobile number in China.
-const MOBILE_DIGITS: usize = 11;
-
-/// Digits of a number to ring back: from a local number without area code to a landline with it.
-const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 7..=12;
 
 /// What the caller or the store did.
 #[derive(Clone, Debug, PartialEq)]

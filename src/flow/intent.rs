@@ -100,8 +100,9 @@ pub fn emergency(words: &str) -> bool {
 
 /// Whether `words` agree or disagree; `None` where they do neither.
 pub fn yes_or_no(words: &str) -> Option<bool> {
-    // 不是 holds 是, 不对 holds 对: disagreement is looked for first. 对不起 and 是不是 are neither.
-    const NEITHER: [&str; 3] = ["对不起", "是不是", "对不对"];
+    // 不是 holds 是, 不对 holds 对: disagreement is looked for first. 对不起, 是不是 and 不知道 are neither.
+    const NEITHER: [&str; 10] =
+        ["对不起", "是不是", "对不对", "有没有", "不知道", "不清楚", "不晓得", "不记得", "记不得", "说不清"];
     const NO: [&str; 9] = ["不是", "不对", "错", "不正确", "不行", "没有", "不要", "否", "不"];
     const YES: [&str; 8] = ["对", "是", "嗯", "好", "正确", "可以", "行", "要得"];
     let mut rest = words.to_owned();
@@ -201,7 +202,8 @@ mod tests {
         for no in ["不对", "不是", "不是的。", "错了", "二", "2", "不", "不行"] {
             check(no, Some(false));
         }
-        for neither in ["", "对不起", "高龙潭", "第一", "是不是"] {
+        for neither in ["", "对不起", "高龙潭", "第一", "是不是", "我不知道", "吃饭了有没有", "说不清楚"]
+        {
             check(neither, None);
         }
     }

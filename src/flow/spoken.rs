@@ -17,6 +17,19 @@ pub fn digit_runs(text: &str) -> Vec<String> {
     runs
 }
 
+/// Whether these digits can be a telephone number to ring back: a mobile number has eleven digits and begins with 1, and
+/// what begins so and is shorter was not heard to its end; a landline has seven or eight, or with its area code ten to
+/// twelve.
+pub(crate) fn is_phone(digits: &str) -> bool {
+    if digits.starts_with('1') { digits.len() == MOBILE_DIGITS } else { PHONE_DIGITS.contains(&digits.len()) }
+}
+
+/// Digits of a mobile number in China.
+pub(crate) const MOBILE_DIGITS: usize = 11;
+
+/// Digits of a number to ring back: from a local number without area code to a landline with it.
+pub(crate) const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 7..=12;
+
 /// Longest run kept; nothing that people dictate is longer.
 const MAX_RUN: usize = 20;
 
@@ -88,6 +101,16 @@ mod tests {
         check("12号", &["12"]);
         check("没有数字", &[]);
         check("", &[]);
+    }
+
+    #[test]
+    fn telephone_numbers() {
+        for digits in ["13800138000", "2012345", "08772012345"] {
+            assert!(is_phone(digits), "{digits}");
+        }
+        for digits in ["1380013800", "138001380001", "1234567", "201234", ""] {
+            assert!(!is_phone(digits), "{digits}");
+        }
     }
 
     #[test]

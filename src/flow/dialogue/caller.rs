@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Dialogue, MAX_READ_BACKS, PHONE_DIGITS, Then, Turn, YES_NO_MIN_CONFIDENCE, revoking};
+use super::{Dialogue, MAX_READ_BACKS, Then, Turn, YES_NO_MIN_CONFIDENCE, revoking};
 use crate::directory::WindowCode;
 use crate::flow::intent::{Intent, command, emergency, greeting, yes_or_no};
 use crate::flow::model::{Choice, Command, Field, StateId, Step};
 use crate::flow::prompts::PromptId;
 use crate::flow::slots::REQUEST_MIN_CHARS;
-use crate::flow::spoken::digit_runs;
+use crate::flow::spoken::{digit_runs, is_phone};
 use crate::flow::vocabulary as say;
 use crate::ids::{CaseNumber, CaseNumberError, PhoneNumber};
 
@@ -62,7 +62,7 @@ impl Dialogue {
         match self.step() {
             Step::Phone { next } => {
                 let next = *next;
-                let number = PhoneNumber::parse(digits).filter(|_| PHONE_DIGITS.contains(&digits.len()));
+                let number = PhoneNumber::parse(digits).filter(|_| is_phone(digits));
                 match number {
                     Some(number) => {
                         self.slots.phone = Some(number);
