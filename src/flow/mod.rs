@@ -26,6 +26,8 @@ pub use slots::CaseFacts;
 pub use vocabulary::{MOMENT, vocabulary};
 
 pub(crate) use spoken::digit_runs;
+#[cfg(test)]
+pub(crate) use spoken::is_phone;
 pub(crate) use tell::{case_number, owner_name};
 
 /// What an utterance is expected to hold: lets the recogniser prefer what fits.

@@ -8,6 +8,8 @@
 //! text; whatever is dropped is counted. Punctuation is Whisper's own, and only for the eye: nothing decides by it.
 
 pub mod bench;
+#[cfg(test)]
+mod calibration;
 pub mod choice;
 pub mod guard;
 pub mod level;

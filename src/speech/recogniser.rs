@@ -21,11 +21,12 @@ pub trait Recogniser {
     fn recognise(&mut self, pcm_16k: &[f32]) -> Result<Vec<Candidate>, RecogniseError>;
 
     /// The natural logarithm of the probability that each of `texts`, up to punctuation, is all that was said in the audio last
-    /// recognised; minus infinity where it is hopeless. Cheap beside [`recognise`](Self::recognise), whose work it uses.
+    /// recognised, after `prompt`; minus infinity where it is hopeless, or far below the most probable one. Cheap beside
+    /// [`recognise`](Self::recognise), whose work it uses.
     ///
     /// # Errors
     /// When the engine fails.
-    fn score(&mut self, texts: &[&str]) -> Result<Vec<f32>, RecogniseError>;
+    fn score(&mut self, prompt: &str, texts: &[&str]) -> Result<Vec<f32>, RecogniseError>;
 }
 
 /// Why an engine failed.

@@ -186,7 +186,7 @@ impl Speech {
             };
             texts.extend(text);
         }
-        let Text { text, confidence } = transcriber::join(texts).ok_or(SpeechError::NoSpeech)?;
+        let Text { text, confidence, .. } = transcriber::join(texts).ok_or(SpeechError::NoSpeech)?;
         self.shared.counters.update(|s| s.answered += 1);
         let text = match expect {
             Expect::Free | Expect::YesNo | Expect::Rating => text,
@@ -229,7 +229,7 @@ impl Speech {
         let mut segments = Vec::new();
         for span in spans {
             if let Some(text) = self.utterance(&pcm, span.clone()).await? {
-                let Text { text, confidence } = text;
+                let Text { text, confidence, .. } = text;
                 segments.push(Segment { start_ms: millis(span.start), end_ms: millis(span.end), text, confidence });
             }
         }

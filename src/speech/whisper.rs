@@ -27,8 +27,17 @@ const ALL_POSITIONS: usize = 1500;
 const LEAST_POSITIONS: usize = 512;
 const MARGIN_POSITIONS: usize = 128;
 
-/// Beginnings of a text less probable than this, as a natural logarithm, are not followed.
-const HOPELESS: f32 = -10.0;
+/// Beginnings of a text less probable than this, as a natural logarithm, are not followed; nor are those that lie so far
+/// below the most probable whole text.
+const HOPELESS: f32 = -12.0;
+const FAR_BEHIND: f32 = 6.0;
+
+/// Most tokens decoded to compare texts, some milliseconds each; what is left then counts as hopeless.
+const MOST_STEPS: usize = 48;
+
+/// Most tokens written for a second of audio, and on top of that: fast speech has half of it. Bounds the time of a loop.
+const TOKENS_PER_SECOND: usize = 16;
+const SPARE_TOKENS: usize = 16;
 
 const LANGUAGE: &str = "zh";
 
@@ -108,57 +117,78 @@ impl Recogniser for Worker {
         self.run(true, pcm_16k)
     }
 
-    fn score(&mut self, texts: &[&str]) -> Result<Vec<f32>, RecogniseError> {
+    fn score(&mut self, prompt: &str, texts: &[&str]) -> Result<Vec<f32>, RecogniseError> {
         let mut branches = Vec::new();
         for (place, text) in texts.iter().enumerate() {
             branches.push((place, self.tokens(text)?));
         }
-        let mut past = 0;
-        for token in self.start()? {
-            self.step(token, past)?;
-            past += 1;
+        let before = self.start(prompt)?;
+        let past = before.len();
+        if let Some((last, rest)) = before.split_last() {
+            self.state.decode(rest, 0, 1).map_err(RecogniseError::Run)?;
+            self.step(*last, past - 1)?;
         }
-        let mut scores = vec![f32::NEG_INFINITY; texts.len()];
-        let ends = self.ends()?;
-        self.descend(&branches, past, 0.0, &ends, &mut scores)?;
-        Ok(scores)
+        let scores = vec![f32::NEG_INFINITY; texts.len()];
+        let mut search = Search { ends: self.ends()?, scores, best: f32::NEG_INFINITY, steps_left: MOST_STEPS };
+        self.descend(&branches, past, 0.0, &mut search)?;
+        Ok(search.scores)
     }
+}
+
+/// The comparison of texts, as far as it has come.
+struct Search {
+    /// What may follow the last token of a text.
+    ends: Vec<i32>,
+    /// Of each text.
+    scores: Vec<f32>,
+    /// The greatest of them.
+    best: f32,
+    steps_left: usize,
 }
 
 impl Worker {
     fn run(&mut self, prompt: bool, pcm_16k: &[f32]) -> Result<Vec<Candidate>, RecogniseError> {
         let mut params = if prompt { self.prompted.clone() } else { self.unprompted.clone() };
         params.set_audio_ctx(positions(pcm_16k.len()) as i32);
+        params.set_max_tokens((SPARE_TOKENS + TOKENS_PER_SECOND * pcm_16k.len() / 16_000) as i32);
         self.state.full(params, pcm_16k).map_err(RecogniseError::Run)?;
         let length_ms = (pcm_16k.len() / 16) as i64;
         let first_special = self.context.token_eot();
         Ok(self.state.as_iter().map(|segment| candidate(&segment, first_special, length_ms)).collect())
     }
 
-    /// Scores what follows after `past` tokens that have the log-probability `so_far`: each of `branches` is a place in
-    /// `scores` and the tokens still to come. Common beginnings are computed once.
+    /// Scores what follows after `past` tokens that have the log-probability `so_far`: each of `branches` is the place of a
+    /// text and its tokens still to come. Common beginnings are computed once, and the most probable ones first, so that the
+    /// others are seldom followed.
     fn descend(
         &mut self,
         branches: &[(usize, Vec<i32>)],
         past: usize,
         so_far: f32,
-        ends: &[i32],
-        scores: &mut [f32],
+        search: &mut Search,
     ) -> Result<(), RecogniseError> {
         let next = log_softmax(self.state.get_logits().map_err(RecogniseError::Run)?);
         let mut groups: BTreeMap<i32, Vec<(usize, Vec<i32>)>> = BTreeMap::new();
         for (place, tokens) in branches {
             match tokens.split_first() {
                 Some((&token, rest)) => groups.entry(token).or_default().push((*place, rest.to_vec())),
-                None => scores[*place] = so_far + ends.iter().map(|&e| at(&next, e).exp()).sum::<f32>().ln(),
+                None => {
+                    let score = so_far + search.ends.iter().map(|&e| at(&next, e).exp()).sum::<f32>().ln();
+                    search.scores[*place] = score;
+                    search.best = search.best.max(score);
+                }
             }
         }
-        for (token, group) in groups {
-            let with_token = so_far + at(&next, token);
-            if with_token >= HOPELESS {
-                self.step(token, past)?;
-                self.descend(&group, past + 1, with_token, ends, scores)?;
+        let mut ranked: Vec<_> =
+            groups.into_iter().map(|(token, group)| (so_far + at(&next, token), token, group)).collect();
+        ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+        for (with_token, token, group) in ranked {
+            if with_token < HOPELESS.max(search.best - FAR_BEHIND) || search.steps_left == 0 {
+                break;
             }
+            search.steps_left -= 1;
+            self.step(token, past)?;
+            self.descend(&group, past + 1, with_token, search)?;
         }
         Ok(())
     }
@@ -169,11 +199,22 @@ impl Worker {
         self.state.decode(&[token], past, 1).map_err(RecogniseError::Run)
     }
 
-    /// What precedes the text in the decoder, as in [`params`].
-    fn start(&self) -> Result<[i32; 4], RecogniseError> {
+    /// What precedes the text in the decoder, as in [`params`]: a prompt, if there is one, and what is to be done.
+    fn start(&self, prompt: &str) -> Result<Vec<i32>, RecogniseError> {
         let chinese = whisper_rs::get_lang_id(LANGUAGE).ok_or(RecogniseError::Language)?;
         let context = &self.context;
-        Ok([context.token_sot(), context.token_lang(chinese), context.token_transcribe(), context.token_not()])
+        let mut tokens = Vec::new();
+        if !prompt.is_empty() {
+            tokens.push(context.token_prev());
+            tokens.extend(self.tokens(prompt)?);
+        }
+        tokens.extend([
+            context.token_sot(),
+            context.token_lang(chinese),
+            context.token_transcribe(),
+            context.token_not(),
+        ]);
+        Ok(tokens)
     }
 
     /// What may stand after the last word: the end, or punctuation before it.

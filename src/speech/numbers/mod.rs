@@ -93,6 +93,13 @@ pub fn digits(text: &str) -> Option<String> {
     (!digits.is_empty()).then_some(digits)
 }
 
+/// Whether `text` holds digits and what goes with them, and nothing else: of 20158要79 somebody said more or other than was
+/// understood.
+pub fn alone(text: &str) -> bool {
+    let goes_with = |c: char| digit(c).is_some() || amount::is_unit(c) || "个趟次回号".contains(c);
+    text.chars().map(narrow).filter(|c| c.is_alphanumeric()).all(goes_with)
+}
+
 /// 两个八, 三个零: the digit so many times, and how many characters say so.
 fn repetition(chars: &[char]) -> Option<(String, usize)> {
     let &[times, '个', repeated, ..] = chars else { return None };

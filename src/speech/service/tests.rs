@@ -41,9 +41,10 @@ impl Recogniser for Speaker {
         Ok(vec![Candidate { text: self.last.to_owned(), start_ms: 0, end_ms, logprob: -0.5 }])
     }
 
-    /// Takes everything that sounds like 队 for it.
-    fn score(&mut self, texts: &[&str]) -> Result<Vec<f32>, RecogniseError> {
-        Ok(texts.iter().map(|t| if *t == "队" { -1.0 } else { f32::NEG_INFINITY }).collect())
+    /// Takes 队 for 对, and everything else for what it is.
+    fn score(&mut self, _prompt: &str, texts: &[&str]) -> Result<Vec<f32>, RecogniseError> {
+        let heard = if self.last == "队" { "对" } else { self.last.trim_end_matches('。') };
+        Ok(texts.iter().map(|t| if *t == heard { -0.3 } else { f32::NEG_INFINITY }).collect())
     }
 }
 
@@ -117,10 +118,14 @@ async fn digits_where_digits_are_expected() {
 #[tokio::test]
 async fn one_word_is_compared_with_the_answers_that_make_sense() {
     let (speech, _) = script(&["队"]);
-    assert_eq!(speech.answer(spoken(), Expect::YesNo, later()).await.unwrap().text, "对");
+    assert_eq!(speech.answer(spoken(), Expect::YesNo, later()).await.unwrap().text, "是");
     assert_eq!(speech.answer(spoken(), Expect::Free, later()).await.unwrap().text, "队");
     let (speech, _) = script(&["不对。"]);
-    assert_eq!(speech.answer(spoken(), Expect::YesNo, later()).await.unwrap().text, "不对。");
+    assert_eq!(speech.answer(spoken(), Expect::YesNo, later()).await.unwrap().text, "不是");
+    let (speech, _) = script(&["路灯坏了。"]);
+    let heard = speech.answer(spoken(), Expect::YesNo, later()).await.unwrap();
+    assert_eq!(heard.text, "路灯坏了。");
+    assert!(heard.confidence < 0.4, "asked again: {heard:?}");
 }
 
 #[tokio::test]
