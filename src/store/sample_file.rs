@@ -159,7 +159,6 @@ fn sampled(row: &csv::StringRecord, columns: &[usize], due_at: DateTime<Utc>) ->
         let found = columns.iter().position(|column| *column == name).and_then(|at| row.get(at));
         found.filter(|text| !text.is_empty())
     };
-    let long_enough = |n: &PhoneNumber| n.reveal().trim_start_matches('+').len() >= DIGITS_MIN;
     let parsed = Line {
         number: field(0).unwrap_or_default().to_owned(),
         case: field(1).map(str::to_owned),
