@@ -21,10 +21,10 @@ use crate::clock::wall;
 use crate::store::campaigns::{self, NewCampaign, SAMPLE_MAX, Sampled};
 use crate::store::drafts::{self, Draft};
 use crate::store::sample_file::{self, COLUMNS, Fault, FaultKind};
-use crate::store::{population, read_office};
+use crate::store::{population, read_office, results};
 use crate::survey::sampling::Quota;
 use crate::survey::simulation::{Assumptions, Forecast, forecast};
-use crate::survey::{ATTEMPTS_MAX, Disposition, Windows};
+use crate::survey::{ATTEMPTS_MAX, Disposition, SurveyHash, Windows, is_delivered};
 
 /// Numbers of a draft that are shown.
 const SHOWN: usize = 20;
@@ -221,6 +221,8 @@ struct DraftPage {
     short: String,
     /// Whether the questionnaire changed since: it must be prepared anew.
     stale: bool,
+    /// Whether a second person approved it.
+    approved: bool,
     trunk: String,
     attempts: u16,
     seed: u64,
@@ -264,6 +266,7 @@ pub(in crate::web) async fn look(
         id,
         title: survey.map_or_else(|| draft.survey.clone(), |s| s.title.clone()),
         stale: survey.is_none_or(|s| s.hash != draft.hash),
+        approved: approved(&state, &draft.hash).await?,
         short: draft.hash.0.chars().take(12).collect(),
         hash: draft.hash.0,
         survey: draft.survey,
@@ -278,6 +281,11 @@ pub(in crate::web) async fn look(
         w,
         page,
     })
+}
+
+/// Whether campaigns may ask this version: somebody approved it, or it was delivered with the program.
+async fn approved(state: &WebState, hash: &SurveyHash) -> Result<bool, WebError> {
+    Ok(is_delivered(hash) || results::version_body(&state.pool, &hash.0).await?.is_some())
 }
 
 fn thought(found: &Forecast, w: &SurveyText) -> Thought {
@@ -308,6 +316,9 @@ pub(in crate::web) async fn begin(
     let now = wall();
     let draft = drafts::read(&state.pool, id, &visitor.name, now).await?.ok_or(WebError::NotFound)?;
     let survey = state.surveys.get(&draft.survey).filter(|s| s.hash == draft.hash).ok_or(WebError::Conflict)?;
+    if !approved(&state, &draft.hash).await? {
+        return Err(WebError::Conflict);
+    }
     // From here on it is this request's alone.
     let draft = drafts::take(&state.pool, id, &visitor.name, now).await?.ok_or(WebError::NotFound)?;
     let new = NewCampaign {

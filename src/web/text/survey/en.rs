@@ -225,6 +225,7 @@ pub(super) static TEXT: SurveyText = SurveyText {
     draft: "Look at it once more",
     draft_good: "The list is in order. Look at it once more, then begin.",
     draft_stale: "The questionnaire changed meanwhile: prepare the campaign anew.",
+    draft_unapproved: "Nobody has approved this version of the questionnaire yet: the campaign cannot begin.",
     draft_sum: "What will be done",
     draft_refused: "of these asked not to be rung",
     begin_sure: "I have looked at it and want it to begin",

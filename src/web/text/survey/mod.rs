@@ -58,8 +58,8 @@ table! {
     trouble, row, what_is_wrong, more_trouble, choose_again, what_is_asked, whom_to_ring, trunk, attempts_max, seed,
     seed_hint, by_file, sample_file, file_hint, by_closed, quota_kind, quota_total, quota_each, quota, check_it,
     check_hint, f_table, f_column, f_no_numbers, f_size, f_number, f_case, f_unknown_case, f_unit, f_window,
-    f_age_band, f_weight, f_twice, draft, draft_good, draft_stale, draft_sum, draft_refused, begin_sure, begin,
-    begin_hint, forecast, forecast_ends, forecast_hint, draft_first, weight,
+    f_age_band, f_weight, f_twice, draft, draft_good, draft_stale, draft_unapproved, draft_sum, draft_refused,
+    begin_sure, begin, begin_hint, forecast, forecast_ends, forecast_hint, draft_first, weight,
     // Published figures.
     disclosures_none, heading, scope, scope_hint, objections, objections_from, objections_until, objections_by_phone,
     frozen, freeze_title, freeze_none, freeze, freeze_hint, still_ringing, verify, holds, doubted, whole_document,

@@ -225,6 +225,7 @@ pub(super) static TEXT: SurveyText = SurveyText {
     draft: "核对回访任务",
     draft_good: "名单检查通过。请核对后开始。",
     draft_stale: "问卷在此期间改过，请重新新建。",
+    draft_unapproved: "这个版本的问卷还没有第二人批准，不能开始。",
     draft_sum: "任务内容",
     draft_refused: "其中要求不再拨打的",
     begin_sure: "我已核对，同意开始拨打",
