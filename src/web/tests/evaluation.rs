@@ -3,6 +3,8 @@
 use axum::http::StatusCode;
 
 use super::office::{Office, UNIT, total};
+use crate::clock;
+use crate::store::invention::{Extent, invent};
 use crate::store::users::Role;
 use crate::survey::example::callback;
 
@@ -158,5 +160,36 @@ async fn a_questionnaire_is_seen_and_heard() {
     }
     for nothing in ["/prompts/nobody.wav", "/prompts/..%2Fprompts.toml", "/prompts/survey.notice", "/surveys/nobody"] {
         assert_eq!(office.get(Role::Evaluator, nothing).await.status, StatusCode::NOT_FOUND, "{nothing}");
+    }
+}
+
+/// Prints how long the pages take with 48,000 numbers; run by hand:
+/// `cargo test --lib pages_of_a_large_district -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement: invents 48,000 numbers first"]
+async fn pages_of_a_large_district() {
+    let office = Office::open().await;
+    let extent = Extent { campaigns: 12, numbers: 4_000, seed: 20_261 };
+    let written = invent(&office.pool, &callback(), extent, clock::wall()).await.expect("invents");
+    sqlx::query("ANALYZE").execute(&office.pool).await.expect("statistics");
+    println!("{} numbers, {} attempts, {} answers", written.numbers, written.attempts, written.answers);
+    for path in [
+        "/results",
+        "/results?unit=20010",
+        "/results/calls?question=overall&value=5",
+        "/results/export/xlsx",
+        "/campaigns",
+        "/campaigns/3",
+        "/campaigns/3/numbers?disposition=3.13",
+        "/awards",
+    ] {
+        let mut taken = Vec::new();
+        for _ in 0..3 {
+            let began = clock::monotonic();
+            let answer = office.get(Role::Evaluator, path).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}");
+            taken.push(began.elapsed());
+        }
+        println!("{:>6} ms  {path}", taken.iter().min().map_or(0, std::time::Duration::as_millis));
     }
 }
