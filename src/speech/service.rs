@@ -208,7 +208,7 @@ impl Speech {
         let reply = self.submit(recent[first.start..last.end].to_vec(), Expect::Free, Kind::Caption)?;
         let text = reply.await.map_err(|_| SpeechError::ShuttingDown)??;
         let took = clock::monotonic() - asked;
-        Ok(text.map(|Text { text, confidence }| Heard { text, confidence, took }))
+        Ok(text.map(|Text { text, confidence, .. }| Heard { text, confidence, took }))
     }
 
     /// The transcript of one whole channel of a finished call, at 8 kHz. Yields to answers between any two utterances, and
