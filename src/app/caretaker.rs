@@ -22,7 +22,7 @@ const EXTENDED: &str = "extended";
 
 /// Looks until `stop`.
 pub(super) async fn look_after(shared: Arc<Shared>, stop: CancellationToken) {
-    if shared.voice.surveys.get(STAFF).is_none() || shared.voice.surveys.get(EXTENDED).is_none() {
+    if !(shared.voice.surveys.contains_key(STAFF) && shared.voice.surveys.contains_key(EXTENDED)) {
         tracing::warn!("config/surveys has no notice.toml or no extended.toml: nobody is told of cases by telephone");
     }
     let mut every = tokio::time::interval(LOOK_EVERY);
