@@ -53,6 +53,7 @@ _CARRIERS = [
     (r"d\.(\d|yao)|d\.([012567]|yao)\.end", "八三五，"),
     (r"(month|day|hour)\.[01256]", "八个，"),
     (r"hello", "，大家。"),
+    (r"queue\.(ahead|wait)", "八个。"),
     (r"readback\.window", "，八号窗口。"),
     (r"readback\.place", "，八号大院。"),
     (r"readback\.phone|case\.opened|case\.repeat", "，八八三五。"),

@@ -68,6 +68,10 @@ def _save(folder: Path, prompt: dict, samples: np.ndarray) -> None:
 def _single(kokoro: Kokoro, prompt: dict) -> np.ndarray:
     if prompt["id"] == "beep":
         return telephone.beep()
+    if prompt["id"] == "queue.ringing":
+        return telephone.ringing()
+    if prompt["id"] == "queue.music":
+        return telephone.music()
     if prompt["id"] == "pause":
         return np.zeros(int(_PAUSE_PIECE_S * telephone.RATE_HZ))
     frame = carrier(prompt["id"])

@@ -122,6 +122,28 @@ def beep() -> np.ndarray:
     return faded(tone)
 
 
+def ringing() -> np.ndarray:
+    """One period of ring-back as China's network sounds it (GF 002-9002): 450 Hz for 1 s, then 4 s of silence."""
+    time = np.arange(RATE_HZ) / RATE_HZ
+    tone = np.sin(2 * np.pi * 450 * time) * np.sqrt(2) * 10 ** (LEVEL_DBOV / 20)
+    return np.concatenate([faded(tone), np.zeros(4 * RATE_HZ)])
+
+
+def music() -> np.ndarray:
+    """19.2 s of soft bells on a pentatonic scale, our own; quieter than speech."""
+    scale = [392.0, 440.0, 523.25, 587.33, 659.25, 783.99]
+    melody = [2, 3, 4, 2, 4, 5, 4, 3, 2, 1, 2, 0, 1, 2, 3, 2, 4, 3, 2, 1, 0, 1, 2, 0]
+    beat = int(0.8 * RATE_HZ)
+    out = np.zeros(len(melody) * beat)
+    time = np.arange(2 * beat) / RATE_HZ
+    for n, note in enumerate(melody):
+        hz = scale[note]
+        bell = (np.sin(2 * np.pi * hz * time) + 0.3 * np.sin(4 * np.pi * hz * time)) * np.exp(-3.0 * time)
+        end = min(len(out), n * beat + len(bell))
+        out[n * beat : end] += bell[: end - n * beat]
+    return faded(out / np.abs(out).max() * 10 ** (-14 / 20))
+
+
 def write(path: Path, samples: np.ndarray) -> None:
     pcm = np.clip(np.round(samples * 32768), -32768, 32767).astype("<i2")
     with wave.open(str(path), "wb") as file:

@@ -12,6 +12,7 @@ use tokio::time::{sleep_until, timeout};
 
 use super::captions::Captions;
 use super::check_line;
+use super::desk::{self, CallerSeat};
 use super::interviewing::Interviewing;
 use super::keeping::Keeper;
 use super::put_through::{PutThrough, put_through};
@@ -22,8 +23,9 @@ use crate::call::{
     Action, Call, CaseDraft, EndReason, EventKind, Facts, Input, KeySource, LineProfile, Nothing, PlayId, TimelineEvent,
 };
 use crate::clock::{monotonic, wall};
+use crate::desk::protocol::Shown;
 use crate::flow::{Expect, PromptId};
-use crate::ids::{CallId, CaseNumber};
+use crate::ids::{CallId, CaseNumber, PhoneNumber};
 use crate::media::{DigitSource, MediaEvent, MediaSession, MediaSummary, Recording};
 use crate::sip::{Dialog, DialogEvent, IncomingCall, Reject};
 use crate::speech::{self, SpeechError};
@@ -136,6 +138,8 @@ pub(super) struct Conversation {
     keeper: Option<Keeper>,
     /// When the last thing happened that was not of our own making.
     came: Instant,
+    /// The place at the desk of a caller who wants a person.
+    seat: Option<CallerSeat>,
     /// Questions to recogniser and store whose answers are awaited.
     jobs: JoinSet<Input>,
     /// Inputs that arose from actions.
@@ -172,6 +176,7 @@ impl Conversation {
             revocable: Vec::new(),
             keeper: None,
             came: monotonic(),
+            seat: None,
             jobs: JoinSet::new(),
             waiting: VecDeque::new(),
             notes: Vec::new(),
@@ -210,6 +215,7 @@ impl Conversation {
                 self.feed(input).await;
             }
         }
+        self.seat = None;
         let reason = self.end.unwrap_or(EndReason::Caller);
         let ours = matches!(reason, EndReason::Drain | EndReason::MaxDuration | EndReason::Error);
         let outcome = self.call.outcome(ours);
@@ -247,6 +253,7 @@ impl Conversation {
                 self.sounded(event).or_else(|| self.nobody())
             }
             () = listen_beside(&mut self.beside) => self.nobody(),
+            event = desk::next(&mut self.seat) => self.seat.as_mut().and_then(|seat| seat.take_in(event, &self.media)),
             Some(done) = self.jobs.join_next() => match done {
                 Ok(input) => Some(input),
                 Err(error) => {
@@ -424,6 +431,8 @@ impl Conversation {
                 self.jobs.spawn(async move { look_up(&store, number).await });
             }
             Action::Transfer => self.put_through().await,
+            Action::SeekPerson => self.seek(),
+            Action::LeaveDesk => self.seat = None,
             Action::HangUp(reason) => self.end = Some(reason),
             Action::Note(event) => self.note(event),
         }
@@ -460,6 +469,14 @@ impl Conversation {
             }
             None => self.call.handle(Input::NotRetaken, monotonic(), wall()),
         }
+    }
+
+    /// Takes a place at the desk. Whoever is there and whoever waits is the desk's to know.
+    fn seek(&mut self) {
+        self.seat = None; // Given up before it is taken anew.
+        let facts = self.call.facts();
+        let shown = Shown { line: facts.line.clone(), caller: facts.caller.as_ref().map(PhoneNumber::masked) };
+        self.seat = Some(self.shared.desk.seek(self.id, shown));
     }
 
     fn play(&mut self, id: PlayId, prompts: &[PromptId], slow: bool) {

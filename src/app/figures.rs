@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::desk::Desk;
 use super::shared::Shared;
 use crate::media::CallQuality;
 use crate::ops::Sample;
@@ -131,10 +132,22 @@ pub(super) fn samples(shared: &Shared, sip: SipStats, trunks: &[TrunkStats]) -> 
         Sample::now("spool_bytes", "Size of the spool", shared.store.spool_bytes() as f64),
     ];
     samples.extend(trunk_samples(trunks));
+    samples.extend(desk_samples(&shared.desk));
     if let Some(speech) = &shared.speech {
         samples.extend(speech_samples(&speech.stats()));
     }
     samples
+}
+
+fn desk_samples(desk: &Desk) -> [Sample; 5] {
+    let (service, ready, waiting) = desk.figures();
+    [
+        Sample::now("desk_ready", "Operators who are ready", ready as f64),
+        Sample::now("desk_waiting", "Callers who wait for a person", waiting as f64),
+        Sample::total("desk_answered", "Callers who reached a person", service.answered),
+        Sample::total("desk_answered_in_time", "Callers who reached a person within 15 s", service.in_time),
+        Sample::total("desk_given_up", "Callers who left before a person came", service.given_up),
+    ]
 }
 
 fn speech_samples(speech: &SpeechStats) -> Vec<Sample> {

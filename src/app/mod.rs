@@ -8,6 +8,7 @@ mod captions;
 mod caretaker;
 mod check_line;
 mod crash;
+mod desk;
 mod dialler;
 mod figures;
 mod interviewing;

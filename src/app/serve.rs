@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::desk::Desk;
 use super::dialler::Dialler;
 use super::levels::Levels;
 use super::put_through::PersonLine;
@@ -95,6 +96,7 @@ impl Gateway {
             room: Room::default(),
             person: OnceLock::new(),
             levels: Levels::default(),
+            desk: Arc::new(Desk::new().context("cannot open the desk")?),
         });
         shared.engine.keep_free(config.recordings.keep_free);
         for line in &config.lines {
@@ -116,6 +118,7 @@ impl Gateway {
         beside.spawn(room::watch(Arc::clone(&shared), config.recordings.clone(), stop.clone()));
         beside.spawn(caretaker::look_after(Arc::clone(&shared), stop.clone()));
         beside.spawn(levels::show(Arc::clone(&shared), stop.clone()));
+        beside.spawn(Arc::clone(&shared.desk).run(stop.clone()));
         beside.spawn(pass_changes(Arc::clone(&shared), stop.clone()));
         beside.spawn(take_calls(Arc::clone(&shared), config.clone(), incoming, calls.clone()));
         let dialler = Dialler::new(Arc::clone(&shared), Arc::clone(&trunks), config.dialling.clone(), calls.clone());
@@ -332,6 +335,17 @@ async fn serve_web(
         book: Arc::clone(&shared.voice.book),
         prompts: config.home.join("prompts/zh-CN"),
         trunks: config.trunks.iter().map(|trunk| trunk.name.clone()).collect(),
+        desk: web::desk::Desk {
+            enter: Arc::new({
+                let (desk, shared) = (Arc::clone(&shared.desk), Arc::downgrade(shared));
+                move |agent, name| desk.enter(&shared, agent, name)
+            }),
+            relay: config.web.relay.as_ref().map(|relay| web::desk::Relay {
+                url: relay.url.clone(),
+                username: relay.username.clone(),
+                password: relay.password.clone(),
+            }),
+        },
         directory: Arc::new({
             let store = shared.store.clone();
             move || store.directory()

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
+use super::desk::Desk;
 use super::levels::Levels;
 use super::put_through::PersonLine;
 use super::room::Room;
@@ -54,6 +55,7 @@ pub(super) struct Shared {
     /// Who takes calls of surveyed people; unset where nobody does.
     pub(super) person: OnceLock<PersonLine>,
     pub(super) levels: Levels,
+    pub(super) desk: Arc<Desk>,
 }
 
 /// The lines' profiles, made anew when the directory was replaced.

@@ -58,6 +58,10 @@ pub enum Action {
     Retake,
     /// Put the other side through to a person; say with [`Input::Transferred`](super::Input::Transferred) how it went.
     Transfer,
+    /// Ask the desk for a person; what it says comes as [`Input::Queued`](super::Input::Queued) and those after it.
+    SeekPerson,
+    /// The caller waits for no person any more.
+    LeaveDesk,
     /// The call is over: send BYE, unless the reason is that the caller ended it. Nothing follows.
     HangUp(EndReason),
     /// Keep this in the call's timeline.

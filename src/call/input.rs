@@ -149,6 +149,26 @@ pub enum Input {
     NotRetaken,
     /// [`Transfer`](super::Action::Transfer) is over: `true` where the other side spoke with a person.
     Transferred(bool),
+    /// The caller waits for a person.
+    Queued {
+        /// So many callers are before.
+        ahead: usize,
+        /// The likely wait.
+        wait: Duration,
+        /// Whether to offer to leave a message instead.
+        offer: bool,
+    },
+    /// No person will come.
+    NobodyReady,
+    /// A person talks with the caller, for the first time or again.
+    PersonAnswered,
+    /// The person lets the caller wait; `held`: by choice, else because of a fault or for a colleague.
+    PersonAway {
+        /// Which it is.
+        held: bool,
+    },
+    /// The person ended the talk.
+    PersonLeft,
     /// No valid RTP for too long, and not on hold (P20).
     MediaSilent,
     /// No person answered our call: a machine, an announcement of the network, a tone.

@@ -58,6 +58,7 @@ impl Call {
                 Some(listening)
             }
             Phase::Message { .. } if key == '#' => return self.event(Event::Recorded, m),
+            Phase::Person(_) => return self.key_while_waiting(key, m),
             Phase::Ringing
             | Phase::Notice { .. }
             | Phase::Message { .. }
@@ -94,6 +95,7 @@ impl Call {
             | Phase::Message { .. }
             | Phase::AtStore { .. }
             | Phase::AtPerson
+            | Phase::Person(_)
             | Phase::Over => String::new(),
         };
         match key {
@@ -149,6 +151,7 @@ impl Call {
             | Phase::Keying { .. }
             | Phase::AtStore { .. }
             | Phase::AtPerson
+            | Phase::Person(_)
             | Phase::Over => return,
         };
         self.spoke_at.get_or_insert(m.wall);
@@ -173,6 +176,7 @@ impl Call {
             | Phase::Asking(_)
             | Phase::AtStore { .. }
             | Phase::AtPerson
+            | Phase::Person(_)
             | Phase::Over => {}
         }
     }

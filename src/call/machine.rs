@@ -49,6 +49,8 @@ pub struct Call {
     /// Since when, as media time, the caller speaks without a pause.
     pub(super) talking: Option<Duration>,
     pub(super) held: bool,
+    /// Whether the caller wanted a person.
+    pub(super) sought: bool,
     /// The gateway shuts down: the end of the call will be put down to that.
     draining: bool,
     /// Whether the shells keep the caller's audio.
@@ -115,6 +117,7 @@ impl Call {
             spoke_at: None,
             talking: None,
             held: false,
+            sought: false,
             draining: false,
             kept: false,
             last_play: 0,
@@ -148,6 +151,11 @@ impl Call {
         }
     }
 
+    /// What was known of it when it rang.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
     /// Whether the call has ended: [`Action::HangUp`] was given.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
@@ -171,6 +179,7 @@ impl Call {
             | Phase::Message { .. }
             | Phase::AtStore { .. }
             | Phase::AtPerson
+            | Phase::Person(_)
             | Phase::Over => self.script.state(),
         }
     }
@@ -208,6 +217,11 @@ impl Call {
             Input::Withdrawn(done) => self.store_answered(Request::Withdraw, Event::Withdrawn(done), m),
             Input::Transferred(reached) => self.transferred(reached, m),
             Input::NotRetaken => self.store_answered(Request::Retake, Event::NotRetaken, m),
+            Input::Queued { ahead, wait, offer } => self.queued(ahead, wait, offer, m),
+            Input::NobodyReady => self.nobody_ready(m),
+            Input::PersonAnswered => self.person_answered(m),
+            Input::PersonAway { held } => self.person_away(held, m),
+            Input::PersonLeft => self.person_left(m),
             Input::MediaSilent if !self.held => self.finish(EndReason::NoRtp, m),
             Input::MediaSilent => {}
             Input::NobodyThere => self.finish(EndReason::Machine, m),
@@ -238,6 +252,7 @@ impl Call {
             },
             Phase::Saying(saying) if saying.play == id => self.run_done(m),
             Phase::Asking(Asking { comfort: Comfort::Playing(play, _), .. }) if *play == id => self.comforted(m),
+            Phase::Person(_) => self.waited(id, m),
             Phase::Ringing
             | Phase::Notice { .. }
             | Phase::Saying(_)
@@ -284,7 +299,7 @@ impl Call {
                     *ends = *until;
                 }
             }
-            Phase::Ringing | Phase::AtStore { .. } | Phase::AtPerson | Phase::Over => {}
+            Phase::Ringing | Phase::AtStore { .. } | Phase::AtPerson | Phase::Person(_) | Phase::Over => {}
         }
     }
 
@@ -306,6 +321,10 @@ impl Call {
         match self.phase {
             Phase::Ringing | Phase::Notice { .. } => self.finish(EndReason::Drain, m),
             Phase::AtStore { .. } | Phase::AtPerson | Phase::Over => {}
+            Phase::Person(_) => {
+                m.actions.push(Action::LeaveDesk);
+                self.event(Event::Drain, m);
+            }
             Phase::Saying(_)
             | Phase::Waiting { .. }
             | Phase::Speaking(_)
@@ -345,7 +364,7 @@ impl Call {
             Phase::AtStore { request: Request::LookUp, .. } => self.event(Event::NotLookedUp, m),
             Phase::AtStore { request: Request::Withdraw, .. } => self.event(Event::Withdrawn(false), m),
             Phase::AtStore { request: Request::Retake, .. } => self.event(Event::NotRetaken, m),
-            Phase::Ringing | Phase::Notice { .. } | Phase::AtPerson | Phase::Over => {}
+            Phase::Ringing | Phase::Notice { .. } | Phase::AtPerson | Phase::Person(_) | Phase::Over => {}
         }
     }
 
@@ -363,6 +382,7 @@ impl Call {
     pub(super) fn settle(&mut self, then: Then, m: &mut Moment) {
         match then {
             Then::Listen(listening) => self.listen(listening, m),
+            Then::SeekPerson => self.seek(m),
             Then::TakeMessage => {
                 let timing = self.timing;
                 let ends = m.now + timing.message_max;
@@ -403,10 +423,10 @@ impl Call {
     }
 
     /// Ends the call; what the caller is owed is opened first (R5.1, B31).
-    fn finish(&mut self, reason: EndReason, m: &mut Moment) {
+    pub(super) fn finish(&mut self, reason: EndReason, m: &mut Moment) {
         let lasted = self.answered.is_some_and(|(answered, _)| m.now >= answered + CASE_AFTER);
         if lasted && self.script.owes_case() {
-            self.open_case(Origin::Abandoned, m);
+            self.open_case(if self.sought { Origin::Person } else { Origin::Abandoned }, m);
         }
         self.phase = Phase::Over;
         let reason = if self.draining && reason == EndReason::Flow { EndReason::Drain } else { reason };

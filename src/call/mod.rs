@@ -16,6 +16,7 @@ mod phase;
 mod policy;
 mod profile;
 mod script;
+mod seeking;
 mod speaking;
 pub mod stream;
 #[cfg(test)]

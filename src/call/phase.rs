@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::input::{AskId, PlayId};
+use super::seeking::Seeking;
 use crate::flow::{Event, Interruptible, Listening, PromptId, Then};
 
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) enum Phase {
     AtStore { request: Request, until: Instant },
     /// The other side is with a person, or on the way to one.
     AtPerson,
+    /// A person is sought, or talks.
+    Person(Seeking),
     /// The call has ended.
     Over,
 }
@@ -100,7 +103,7 @@ impl Phase {
     /// When this phase ends by itself.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
-            Self::Ringing | Self::Notice { .. } | Self::AtPerson | Self::Over => None,
+            Self::Ringing | Self::Notice { .. } | Self::AtPerson | Self::Person(_) | Self::Over => None,
             Self::Saying(saying) => saying.over.map(|(_, due)| due),
             Self::Waiting { quiet_until, .. } => Some(*quiet_until),
             Self::Speaking(utterance) => Some(utterance.longest()),

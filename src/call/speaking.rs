@@ -23,7 +23,8 @@ impl Call {
         (self.turn_began, self.latency) = (None, None);
         let listens = match turn.then {
             Then::Listen(_) => true,
-            Then::TakeMessage
+            Then::SeekPerson
+            | Then::TakeMessage
             | Then::OpenCase(_)
             | Then::LookUp(_)
             | Then::Withdraw
@@ -71,7 +72,8 @@ impl Call {
                 self.phase = Phase::Waiting { listening, quiet_until: m.now + listening.wait };
                 Some(listening)
             }
-            Then::TakeMessage
+            Then::SeekPerson
+            | Then::TakeMessage
             | Then::OpenCase(_)
             | Then::LookUp(_)
             | Then::Withdraw
@@ -104,7 +106,8 @@ impl Call {
                 self.spoke_at.get_or_insert(m.wall);
                 self.phase = Phase::Speaking(Utterance { listening, from: *from, since: m.now, quiet_until });
             }
-            Then::TakeMessage
+            Then::SeekPerson
+            | Then::TakeMessage
             | Then::OpenCase(_)
             | Then::LookUp(_)
             | Then::Withdraw

@@ -145,6 +145,25 @@ pub struct Web {
     pub listen: SocketAddr,
     /// Whether browsers come by HTTPS, through such a proxy: then login cookies are refused on anything else.
     pub https: bool,
+    /// The relay that operators' browsers are told of.
+    pub relay: Option<Relay>,
+}
+
+/// A TURN server (RFC 8656).
+#[derive(Clone)]
+pub struct Relay {
+    /// As in `turn:relay.example:3478`.
+    pub url: String,
+    /// What browsers log in with.
+    pub username: String,
+    /// With it.
+    pub password: String,
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("url", &self.url).field("username", &self.username).finish_non_exhaustive()
+    }
 }
 
 /// What recognises speech.
@@ -223,6 +242,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let web = root.section("web");
     let listen = web.parsed("listen", SOCKET).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
     let https = web.boolean("https").unwrap_or(false);
+    let relay = read_relay(&web.section("relay"));
     web.done();
     let database = root.section("database");
     let database_url = database.text("url");
@@ -244,13 +264,27 @@ fn read(root: &Section<'_>) -> Option<Config> {
         lines: lines?,
         media,
         recordings: Recordings { keep_free, delete_oldest },
-        web: Web { listen, https },
+        web: Web { listen, https, relay },
         database_url,
         speech: Speech { model, threads },
         trunks,
         dialling,
         drain_limit,
     })
+}
+
+fn read_relay(section: &Section<'_>) -> Option<Relay> {
+    if !section.is_present() {
+        return None;
+    }
+    let url = required(section, "url", "as in turn:relay.example:3478");
+    if url.as_deref().is_some_and(|url| !url.starts_with("turn:") && !url.starts_with("turns:")) {
+        section.reject("url", "must start with turn: or turns:");
+    }
+    let username = required(section, "username", "what browsers log in with");
+    let password = required(section, "password", "what browsers log in with");
+    section.done();
+    Some(Relay { url: url?, username: username?, password: password? })
 }
 
 /// Room that recordings leave by default, in megabytes: the spool takes 1 GB at most, and seldom a tenth of it.

@@ -248,6 +248,7 @@ impl Floor {
         self.expire(now, &mut out);
         self.ring(now, &mut out);
         self.tell(now, &mut out);
+        out.dedup(); // Who is ready and at once rung is shown once.
         Ok(out)
     }
 

@@ -112,7 +112,7 @@ mod tests {
         check(json!({ "type": "answer", "call": id }), None);
         check(json!({ "type": "shout" }), None);
         check(json!({ "type": "hold", "on": true, "more": 1 }), None);
-        check(json!(["ready"]), None);
+        check(json!("ready"), None);
     }
 
     #[test]

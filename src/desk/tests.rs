@@ -157,7 +157,7 @@ fn callers_are_served_in_the_order_of_coming_and_told_their_place() {
     assert_eq!(w.seek(C), "c>1");
     assert_eq!(w.pass(70), "[20] b>0 c>1 [40] b>0 c>1 [60] b>0! c>1!");
     w.hang_up(1);
-    assert_eq!(w.give(Input::Ready { agent: AgentId(1) }), "1:ready 1:ringing");
+    assert_eq!(w.give(Input::Ready { agent: AgentId(1) }), "1:ringing");
     assert_eq!(w.answer(1, C), "NotNow");
     assert_eq!(w.answer(1, B), "1:talking 1+b");
     assert_eq!(w.floor.service(), Service { answered: 2, in_time: 1, given_up: 0 });
@@ -246,7 +246,7 @@ fn a_call_that_nobody_takes_back_goes_to_the_head_of_the_queue() {
     w.pass(29);
     assert_eq!(w.pass(1), "", "the operator is gone");
     w.hang_up(2);
-    assert_eq!(w.give(Input::Ready { agent: AgentId(2) }), "2:ready 2:ringing");
+    assert_eq!(w.give(Input::Ready { agent: AgentId(2) }), "2:ringing");
     assert_eq!(w.answer(2, A), "2:talking 2+a");
 }
 

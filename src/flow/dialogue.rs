@@ -66,6 +66,8 @@ pub enum Event {
     RecogniserDown,
     /// Nothing was said or pressed for as long as the turn allows.
     Silence,
+    /// No person comes to the caller who wants one.
+    NobodyReady,
     /// The message is over.
     Recorded,
     /// The case is durable.
@@ -109,6 +111,8 @@ pub struct Turn {
 pub enum Then {
     /// The caller's turn.
     Listen(Listening),
+    /// A person is sought; comes back as [`Event::NobodyReady`], or the person ends the call.
+    SeekPerson,
     /// A message is taken until `#`, a long pause or its longest duration; comes back as [`Event::Recorded`].
     TakeMessage,
     /// A case is opened; comes back as [`Event::Opened`] or [`Event::NotOpened`].
@@ -318,6 +322,7 @@ impl Dialogue {
             Event::Unintelligible => self.not_understood(vec![], wall),
             Event::RecogniserDown => self.recogniser_down(wall),
             Event::Silence => self.silence(wall),
+            Event::NobodyReady => self.take_message(vec![], wall),
             Event::Recorded => self.recorded(wall),
             Event::Opened { number, owner, due_on } => {
                 let mut out = tell::case_opened(&self.directory, number, owner, due_on);

@@ -12,6 +12,7 @@ mod intent;
 mod model;
 pub mod numerals;
 mod prompts;
+pub mod queue;
 mod slots;
 mod spoken;
 mod tell;

@@ -287,7 +287,7 @@ pub fn cardinal(n: u64) -> Vec<Piece> {
 }
 
 /// `n` before a measure word: 一 takes the tone that `falling` (whether the measure's own tone falls) asks for, 2 is 两.
-fn counted(n: u64, falling: bool) -> Vec<Piece> {
+pub(super) fn counted(n: u64, falling: bool) -> Vec<Piece> {
     match n {
         1 if falling => vec![Piece::YiRising],
         1 => vec![Piece::YiFalling],

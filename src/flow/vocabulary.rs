@@ -145,6 +145,7 @@ pub fn vocabulary() -> impl Iterator<Item = PromptId> {
     PLAIN
         .into_iter()
         .chain([OWNER_TOWNSHIP, OWNER_VILLAGE])
+        .chain(super::queue::ALL)
         .map(PromptId::from)
         .chain(WINDOWS.map(|code| window(WindowCode(code))))
         .chain(WINDOWS.map(|code| owner(Some(Level::District), Some(WindowCode(code)))))

@@ -20,6 +20,8 @@ mod peer;
 mod sdp;
 mod stun;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use dtls::{DtlsError, Identity};

@@ -1,83 +1,15 @@
 //! A browser of the webrtc crate's own stack against a [`Peer`], without a network.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use rtc_crypto::default_provider;
-use rtc_dtls::config::ConfigBuilder;
-use rtc_dtls::crypto::Certificate;
-use rtc_dtls::endpoint::Endpoint;
 use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
-use rtc_shared::TransportProtocol;
 
 use super::ice::CONSENT;
-use super::stun;
+use super::testing::{Browser, address};
 use super::*;
 use crate::call::stream::{Codec, SrtpSuite, Stream};
-
-fn address(port: u16) -> SocketAddr {
-    SocketAddr::from(([192, 0, 2, 1], port))
-}
-
-/// A browser: checks its way in, then is the client of DTLS.
-struct Browser {
-    dtls: Endpoint,
-    fingerprint: Fingerprint,
-    at: SocketAddr,
-}
-
-impl Browser {
-    fn new(at: SocketAddr, profile: SrtpProtectionProfile, now: Instant) -> Self {
-        let provider = default_provider().expect("a provider");
-        let certificate = Certificate::generate_self_signed(vec![], provider.crypto()).expect("a certificate");
-        let hash = ring::digest::digest(&ring::digest::SHA256, &certificate.certificate[0]);
-        let config = ConfigBuilder::default()
-            .with_crypto_provider(provider)
-            .with_certificates(vec![certificate])
-            .with_srtp_protection_profiles(vec![profile])
-            .with_insecure_skip_verify(true)
-            .build(true, None)
-            .expect("a configuration");
-        let mut dtls = Endpoint::new(at, TransportProtocol::UDP, None);
-        dtls.connect(now, address(1), Arc::new(config), None).expect("begun");
-        Self { dtls, fingerprint: Fingerprint(hash.as_ref().try_into().expect("32 octets")), at }
-    }
-
-    fn offer(&self) -> Offer {
-        Offer { mid: "0".into(), fingerprint: self.fingerprint, event_type: Some(126) }
-    }
-
-    /// Lets both talk until neither has anything to say; what the peer tells.
-    fn talk(&mut self, peer: &mut Peer, now: Instant) -> Vec<News> {
-        for _ in 0..32 {
-            let mut quiet = true;
-            while let Some(transmit) = self.dtls.poll_transmit() {
-                quiet = false;
-                peer.datagram(&transmit.message, self.at, now);
-            }
-            while let Some((to, datagram)) = peer.poll_transmit() {
-                quiet = false;
-                if to == self.at && !stun::is_stun(&datagram) {
-                    // Who is refused hears of it by an alert.
-                    let _ = self.dtls.read(now, address(1), None, datagram.as_slice().into());
-                }
-            }
-            if quiet {
-                break;
-            }
-        }
-        std::iter::from_fn(|| peer.poll_news()).collect()
-    }
-
-    fn check(&self, peer: &mut Peer, now: Instant) {
-        let Credentials { ufrag, password } = peer.credentials().clone();
-        let request = stun::binding(&format!("{ufrag}:theirs"), password.as_bytes(), [3; 12], true);
-        peer.datagram(&request, self.at, now);
-    }
-}
 
 fn stream(news: &[News]) -> &Stream {
     match news {
@@ -103,14 +35,8 @@ fn a_browser_that_is_who_it_said_gets_a_stream() {
         assert_eq!((stream.remote_rtp, stream.remote_rtcp, stream.codec), (browser.at, browser.at, Codec::Pcma));
         let srtp = stream.srtp.as_deref().expect("keys");
         assert_eq!(srtp.suite, suite);
-        // The browser's own export: the client's key comes first.
-        let state = browser.dtls.get_connection_state(address(1)).expect("a connection");
-        let material =
-            state.export_keying_material("EXTRACTOR-dtls_srtp", &[], 2 * (suite.key_len() + suite.salt_len()));
-        let material = material.expect("exported");
-        let (keys, salts) = AsRef::<[u8]>::as_ref(&material).split_at(2 * suite.key_len());
-        assert_eq!(srtp.theirs.octets(), [&keys[..suite.key_len()], &salts[..suite.salt_len()]].concat());
-        assert_eq!(srtp.ours.octets(), [&keys[suite.key_len()..], &salts[suite.salt_len()..]].concat());
+        let theirs = browser.keys(suite).expect("exported");
+        assert_eq!((&srtp.ours, &srtp.theirs), (&theirs.theirs, &theirs.ours), "the client's key comes first");
     }
 }
 
@@ -138,7 +64,7 @@ fn a_handshake_without_a_check_is_not_heard() {
     // What a stranger sent before did not take the browser's place.
     let later = now + Duration::from_secs(2);
     browser.check(&mut peer, later);
-    browser.dtls.handle_timeout(address(1), later).expect("repeated");
+    browser.timeout(later);
     stream(&browser.talk(&mut peer, later));
 }
 

@@ -205,13 +205,14 @@ impl Interview {
             Event::Drain => self.close(InterviewEnd::Ours, vec![say::GOODBYE_EARLY.into()]),
             Event::Transferred => self.close(InterviewEnd::Transferred, vec![]),
             Event::NotTransferred => self.present(vec![say::TRANSFER_NONE.into()]),
-            // An interview asks nothing of the store.
+            // An interview asks nothing of the store, and seeks no person.
             Event::Opened { .. }
             | Event::NotOpened
             | Event::Progress(_)
             | Event::NotLookedUp
             | Event::Withdrawn(_)
-            | Event::NotRetaken => self.again(),
+            | Event::NotRetaken
+            | Event::NobodyReady => self.again(),
         }
     }
 

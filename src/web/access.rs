@@ -7,7 +7,7 @@
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, Request, State};
 use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Form, http};
@@ -44,6 +44,8 @@ pub enum Right {
     RunCampaigns,
     /// See what the answers of surveys come to: people of a rated unit those of their own.
     SeeResults,
+    /// Talk with callers at the desk.
+    TakeCalls,
     /// See a whole telephone number; each time is audited.
     Reveal,
     /// See and disable accounts.
@@ -63,6 +65,8 @@ pub enum Access {
     Page(Right),
     /// A form that carries a file, for people with this right; handlers find it as an [`Upload`].
     Upload(Right),
+    /// A WebSocket of a page, for people with this right; no other site's page opens it.
+    Socket(Right),
     /// A part of the JSON interface for programs whose user holds this right.
     Api(Right),
 }
@@ -104,7 +108,7 @@ impl Right {
             }
             Self::RunCampaigns => matches!(role, Evaluator | Admin),
             Self::SeeResults => matches!(role, Evaluator | Admin | Unit),
-            Self::WorkCases | Self::Reveal => matches!(role, Operator | Admin),
+            Self::WorkCases | Self::TakeCalls | Self::Reveal => matches!(role, Operator | Admin),
             Self::ManageUsers => matches!(role, Admin),
             Self::SeeAudit => matches!(role, Auditor),
         }
@@ -149,6 +153,19 @@ pub(super) async fn guard(
             request.extensions_mut().insert(visitor);
             request
         }
+        Access::Socket(right) => {
+            // Browsers send the cookie whoever's page asks: its origin tells whose it is (RFC 6455 §10.2).
+            if !of_our_origin(request.headers(), state.secure) {
+                return Err(WebError::Forbidden);
+            }
+            let visitor = person(&state, Called::of(&request)).await?.ok_or(WebError::NotLoggedIn)?;
+            if !right.held_by(visitor.role) {
+                return Err(WebError::Forbidden);
+            }
+            let mut request = request;
+            request.extensions_mut().insert(visitor);
+            request
+        }
         Access::Api(right) => {
             let token = bearer(request.headers()).map(str::to_owned).ok_or(WebError::Unauthorised)?;
             let visitor = program(&state, &token).await?.ok_or(WebError::Unauthorised)?;
@@ -190,6 +207,14 @@ async fn with_file(request: Request, expected: &str) -> Result<Request, WebError
     }
     parts.extensions.insert(upload);
     Ok(Request::from_parts(parts, Body::empty()))
+}
+
+/// Whether a page of ours asks: its origin (RFC 6454 §7) is the host that the request was sent to.
+fn of_our_origin(headers: &HeaderMap, secure: bool) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let scheme = if secure { "https://" } else { "http://" };
+    let origin = text(ORIGIN).and_then(|origin| origin.strip_prefix(scheme));
+    origin.is_some_and(|origin| text(HOST).is_some_and(|host| host.eq_ignore_ascii_case(origin)))
 }
 
 /// Whether two secrets are equal, in a time that does not tell how far.

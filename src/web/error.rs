@@ -27,6 +27,9 @@ pub enum WebError {
     /// The form carries no valid token: it is old, or another site sent it.
     #[error("the form's token does not fit")]
     FormOld,
+    /// Nobody is logged in who could open a socket.
+    #[error("not logged in")]
+    NotLoggedIn,
     /// No valid bearer token on the JSON interface.
     #[error("no valid bearer token")]
     Unauthorised,
@@ -81,7 +84,7 @@ impl WebError {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden | Self::FormOld => StatusCode::FORBIDDEN,
-            Self::Unauthorised => StatusCode::UNAUTHORIZED,
+            Self::Unauthorised | Self::NotLoggedIn => StatusCode::UNAUTHORIZED,
             Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict => StatusCode::CONFLICT,
@@ -128,6 +131,7 @@ impl IntoResponse for WebError {
             }
             Self::NotFound
             | Self::Forbidden
+            | Self::NotLoggedIn
             | Self::BadRequest { .. }
             | Self::Survey(_)
             | Self::Conflict

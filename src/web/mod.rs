@@ -19,6 +19,7 @@ mod case_api;
 mod case_forms;
 mod case_joins;
 mod cases;
+pub mod desk;
 mod error;
 mod evaluation;
 mod form;
@@ -98,6 +99,8 @@ pub struct WebConfig {
     pub prompts: PathBuf,
     /// The trunks that campaigns may ring by.
     pub trunks: Vec<String>,
+    /// The operators' desk.
+    pub desk: desk::Desk,
     /// For deadlines, which count office hours.
     pub directory: CurrentDirectory,
     /// For `/readyz`.
@@ -119,6 +122,7 @@ struct WebState {
     book: Arc<PromptBook>,
     prompts: PathBuf,
     trunks: Arc<[String]>,
+    desk: desk::Desk,
     directory: CurrentDirectory,
     health: Health,
     metrics: Metrics,
@@ -139,6 +143,7 @@ pub fn router(config: WebConfig) -> Router {
         book: config.book,
         prompts: config.prompts,
         trunks: config.trunks.into(),
+        desk: config.desk,
         directory: config.directory,
         health: config.health,
         metrics: config.metrics,

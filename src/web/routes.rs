@@ -6,16 +6,17 @@ use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::access::Access::{self, Api, Open, OpenForm, Page, Upload};
+use super::access::Access::{self, Api, Open, OpenForm, Page, Socket, Upload};
 use super::access::Right::{
-    CorrectWords, Enter, Listen, ManageUsers, Reveal, RunCampaigns, SeeAudit, SeeCalls, SeeCases, SeeResults, WorkCases,
+    CorrectWords, Enter, Listen, ManageUsers, Reveal, RunCampaigns, SeeAudit, SeeCalls, SeeCases, SeeResults, TakeCalls,
+    WorkCases,
 };
 use super::evaluation::{
     awards, campaign, campaigns as campaign_pages, disclosure, draft, evidence, heard, results, surveys,
 };
 use super::{
     WebState, access, api, assets, audit, batches, call, calls, campaigns, case, case_api, case_forms, case_joins,
-    cases, login, openapi, probes, recording, stream, tasks, trends, users, versions,
+    cases, desk, login, openapi, probes, recording, stream, tasks, trends, users, versions,
 };
 
 /// One route.
@@ -50,6 +51,9 @@ pub(super) fn table() -> Vec<Route> {
         get("/calls/{id}/recording.wav", Page(Listen), recording::play),
         get("/calls/{id}/peaks.json", Page(SeeCalls), recording::shape),
         post("/calls/{id}/segments/{segment}", Page(CorrectWords), call::correct),
+        // The desk.
+        get("/desk", Page(TakeCalls), desk::window),
+        get("/api/v1/desk", Socket(TakeCalls), desk::socket),
         // Cases.
         get("/cases", Page(SeeCases), cases::list),
         get("/cases/{number}", Page(SeeCases), case::one),

@@ -15,8 +15,8 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 
 let browser;
 
-/** Opens Chromium before the tests of a file and closes it after them. */
-export const open = () => {
+/** Opens Chromium, with more switches where a file needs them, before its tests and closes it after them. */
+export const open = (...more) => {
   before(async () => {
     browser = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -29,6 +29,7 @@ export const open = () => {
         "--disable-component-update",
         "--disable-sync",
         "--autoplay-policy=no-user-gesture-required",
+        ...more,
       ],
     });
   });

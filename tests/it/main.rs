@@ -3,6 +3,7 @@
 mod cli;
 mod codecs;
 mod crash;
+mod desk;
 mod drain;
 mod full_disk;
 mod hotline;

@@ -19,6 +19,7 @@ use crate::survey::{Draw, Interview};
 mod ending;
 mod interviews;
 mod random;
+mod seeking;
 mod talks;
 mod timing;
 
@@ -76,6 +77,8 @@ struct World {
     store_fails: bool,
     /// Neither store nor recogniser ever answers.
     nobody_answers: bool,
+    /// Whether a person may come to a caller who wants one.
+    staffed: bool,
     confidence: f32,
     progress: Option<ProgressAnswer>,
     ended: Option<EndReason>,
@@ -114,6 +117,7 @@ impl World {
             asked: Vec::new(),
             store_fails: false,
             nobody_answers: false,
+            staffed: false,
             confidence: 0.9,
             progress: None,
             ended: None,
@@ -342,6 +346,9 @@ impl World {
                     self.act(action);
                 }
             }
+            Action::SeekPerson if self.staffed => self.log.push("seek".to_owned()),
+            Action::SeekPerson => self.give(Input::NobodyReady),
+            Action::LeaveDesk => self.log.push("leave desk".to_owned()),
             Action::HangUp(reason) => {
                 self.log.push(format!("hang up {reason}"));
                 self.ended = Some(reason);

@@ -123,12 +123,8 @@ impl Dialogue {
                 lead.push(say::CONFIRM.into());
                 self.listen(lead)
             }
-            Step::Message { closed, person, .. } => {
-                self.origin = if *person { Origin::Person } else { Origin::Recording };
-                let shut = !closed.is_empty() && !self.directory.calendar.is_open(wall);
-                lead.extend(if shut { closed } else { &state.say }.iter().cloned());
-                Turn { say: lead, then: Then::TakeMessage }
-            }
+            Step::Message { person: true, .. } => Turn { say: lead, then: Then::SeekPerson },
+            Step::Message { person: false, .. } => self.take_message(lead, wall),
             Step::Case { .. } => {
                 lead.extend(state.say.iter().cloned());
                 self.trail.clear();
@@ -149,6 +145,18 @@ impl Dialogue {
                 self.listen(lead)
             }
         }
+    }
+
+    /// Takes a message in the present state.
+    pub(super) fn take_message(&mut self, mut lead: Vec<PromptId>, wall: DateTime<Utc>) -> Turn {
+        let flow = Arc::clone(&self.flow);
+        let state = flow.state(self.at);
+        if let Step::Message { closed, person, .. } = &state.step {
+            self.origin = if *person { Origin::Person } else { Origin::Recording };
+            let shut = !closed.is_empty() && !self.directory.calendar.is_open(wall);
+            lead.extend(if shut { closed } else { &state.say }.iter().cloned());
+        }
+        Turn { say: lead, then: Then::TakeMessage }
     }
 
     /// Tells an answer, then leaves a moment to ask for it again.

@@ -16,6 +16,7 @@ async fn no_answer_holds_a_whole_number() {
         let path = path(&office, &survey, &route);
         for role in Role::ALL {
             let answer = match route.access {
+                Access::Socket(_) => continue, // Tested where the desk is.
                 Access::Api(_) => office.ask(role, &path).await,
                 Access::Open | Access::OpenForm | Access::Page(_) | Access::Upload(_) => office.get(role, &path).await,
             };

@@ -30,6 +30,8 @@ const EXPECTED: &[(&str, &str)] = &[
     ("GET /calls/{id}/recording.wav", "OEA"),
     ("GET /calls/{id}/peaks.json", "OEA"),
     ("POST /calls/{id}/segments/{segment}", "OEA"),
+    ("GET /desk", "OA"),
+    ("GET /api/v1/desk", "socket OA"),
     ("GET /cases", "OEA"),
     ("GET /cases/{number}", "OEA"),
     ("POST /cases/{number}/reveal", "OA"),
@@ -126,6 +128,7 @@ fn the_table_is_as_agreed() {
                 Access::Open => "open".to_owned(),
                 Access::OpenForm => "form".to_owned(),
                 Access::Page(right) | Access::Upload(right) => roles(right),
+                Access::Socket(right) => format!("socket {}", roles(right)),
                 Access::Api(right) => format!("api {}", roles(right)),
             };
             (format!("{} {}", r.method, r.path), who)
@@ -189,6 +192,8 @@ async fn every_route_refuses_whom_it_must() {
                 assert!(nobody.header("location").starts_with("/login?next="), "{at}");
             }
             Access::Page(_) | Access::Upload(_) => assert_eq!(nobody.status, StatusCode::FORBIDDEN, "{at}"),
+            // Without an origin of ours; with one in the tests of the desk.
+            Access::Socket(_) => assert_eq!(nobody.status, StatusCode::FORBIDDEN, "{at}"),
             Access::Api(_) => assert_eq!(nobody.status, StatusCode::UNAUTHORIZED, "{at}"),
         }
         assert_eq!(nobody.header("content-security-policy"), POLICY, "{at}");
@@ -221,6 +226,10 @@ async fn every_route_refuses_whom_it_must() {
                     }
                     let program = office.ask(role, &path).await;
                     assert!(!program.status.is_success(), "{at}: a token opens a page");
+                }
+                Access::Socket(_) => {
+                    assert_eq!(office.get(role, &path).await.status, StatusCode::FORBIDDEN, "{at}: no origin");
+                    assert_eq!(office.ask(role, &path).await.status, StatusCode::FORBIDDEN, "{at}: a token");
                 }
                 Access::Api(right) if !reads => {
                     let answer = office.tell(role, &path, &serde_json::Value::Null).await;
@@ -261,7 +270,7 @@ fn the_document_has_the_table() {
     for route in table() {
         let (needs, right) = match route.access {
             Access::Open | Access::OpenForm => ("nothing", None),
-            Access::Page(right) | Access::Upload(right) => ("login", Some(right)),
+            Access::Page(right) | Access::Upload(right) | Access::Socket(right) => ("login", Some(right)),
             Access::Api(right) => ("token", Some(right)),
         };
         let may = |role| if right.is_none_or(|right| right.held_by(role)) { "yes" } else { "–" };

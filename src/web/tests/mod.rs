@@ -4,6 +4,7 @@ mod api;
 mod browser;
 mod campaigns;
 mod desk;
+mod desk_socket;
 mod evaluation;
 mod gate;
 mod masking;

@@ -118,6 +118,7 @@ impl Office {
             book: Arc::new(book()),
             prompts: Path::new(env!("CARGO_MANIFEST_DIR")).join("prompts/zh-CN"),
             trunks: vec!["main".into()],
+            desk: super::desk_socket::nobody(),
             directory: Arc::new(move || Arc::clone(&directory)),
             health: Arc::new(|| vec![Check { name: "database", ok: true, detail: String::new() }]),
             metrics: Arc::new(|| "minxin_calls 1\n# EOF\n".to_owned()),

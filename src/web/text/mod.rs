@@ -1,8 +1,11 @@
 //! Every word that a page shows, one table per language. A word missing in one language does not compile.
 
+mod desk;
 mod en;
 pub mod survey;
 mod zh;
+
+pub(super) use desk::DeskText;
 
 use crate::cases::{Ground, Move, Refusal, State};
 use crate::store::users::Role;
