@@ -127,8 +127,8 @@ impl Concealer {
         self.join_periods();
         // The end of the history has not been played yet: it takes the smoothed join.
         let history = &mut self.kept[self.end - HISTORY..self.end];
-        for n in HISTORY - self.overlap..HISTORY {
-            history[n] = round(self.periods[n]);
+        for (sample, joined) in history.iter_mut().zip(&self.periods).skip(HISTORY - self.overlap) {
+            *sample = round(*joined);
         }
     }
 
