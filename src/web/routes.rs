@@ -8,8 +8,8 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::access::Access::{self, Api, Open, OpenForm, Page, Socket, Upload};
 use super::access::Right::{
-    CorrectWords, Enter, Listen, ManageUsers, Reveal, RunCampaigns, SeeAudit, SeeCalls, SeeCases, SeeResults, TakeCalls,
-    WorkCases,
+    CorrectWords, Enter, Listen, ManageUsers, Reveal, RunCampaigns, SeeAudit, SeeCalls, SeeCases, SeeResults,
+    TakeCalls, WorkCases,
 };
 use super::evaluation::{
     awards, campaign, campaigns as campaign_pages, disclosure, draft, evidence, heard, results, surveys,
