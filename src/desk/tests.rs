@@ -22,7 +22,7 @@ const C: usize = 2;
 
 impl World {
     fn new() -> Self {
-        let began = Instant::now();
+        let began = crate::clock::monotonic();
         Self { floor: Floor::default(), began, now: began, calls: (0..60).map(|_| CallId::fresh()).collect() }
     }
 

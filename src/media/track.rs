@@ -374,14 +374,14 @@ mod tests {
     #[test]
     fn after_any_other_error_the_file_is_left_alone() {
         let mut run = begin(false, false);
-        run.blocks(3);
+        run.blocks(u64::from(FLUSH_BLOCKS));
         run.disk.broken.store(true, Ordering::Relaxed);
         run.blocks(1);
         run.disk.broken.store(false, Ordering::Relaxed);
         run.blocks(5);
         assert!(!run.end());
-        assert_eq!(run.figures(), (1, 0, 1, 1_920));
-        assert_eq!(loud(&run.track.path), [true; 3]);
+        assert_eq!(run.figures(), (1, 0, 1, 3_840));
+        assert_eq!(loud(&run.track.path), [true; 6]);
         assert_eq!(begin(false, true).figures(), (1, 0, 1, 0));
     }
 

@@ -1,6 +1,6 @@
 //! A browser of the webrtc crate's own stack against a [`Peer`], without a network.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -20,7 +20,7 @@ fn stream(news: &[News]) -> &Stream {
 
 #[test]
 fn a_browser_that_is_who_it_said_gets_a_stream() {
-    let now = Instant::now();
+    let now = crate::clock::monotonic();
     let identity = Identity::generate().expect("an identity");
     for (profile, suite) in [
         (SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm, SrtpSuite::AeadAes256Gcm),
@@ -42,7 +42,7 @@ fn a_browser_that_is_who_it_said_gets_a_stream() {
 
 #[test]
 fn another_certificate_gets_no_keys() {
-    let now = Instant::now();
+    let now = crate::clock::monotonic();
     let identity = Identity::generate().expect("an identity");
     for _ in 0..5 {
         let profile = SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm;
@@ -56,7 +56,7 @@ fn another_certificate_gets_no_keys() {
 
 #[test]
 fn a_handshake_without_a_check_is_not_heard() {
-    let now = Instant::now();
+    let now = crate::clock::monotonic();
     let identity = Identity::generate().expect("an identity");
     let mut browser = Browser::new(address(5_000), SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm, now);
     let mut peer = Peer::new(&identity, &browser.offer(), now).expect("a peer");
@@ -71,7 +71,7 @@ fn a_handshake_without_a_check_is_not_heard() {
 /// Seeded: noise of every kind, also from the browser's own address once the keys stand, changes nothing.
 #[test]
 fn noise_ends_nothing() {
-    let now = Instant::now();
+    let now = crate::clock::monotonic();
     let identity = Identity::generate().expect("an identity");
     let mut rng = StdRng::seed_from_u64(11);
     let mut noise = move || {
@@ -100,7 +100,7 @@ fn noise_ends_nothing() {
 
 #[test]
 fn a_browser_that_moves_is_followed_and_one_that_falls_silent_is_lost() {
-    let now = Instant::now();
+    let now = crate::clock::monotonic();
     let identity = Identity::generate().expect("an identity");
     let mut browser = Browser::new(address(5_000), SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm, now);
     let mut peer = Peer::new(&identity, &browser.offer(), now).expect("a peer");

@@ -37,6 +37,9 @@ pub(super) fn transcribe(
     })
 }
 
+/// Among which answers one was sought, and what speaks for the likeliest.
+pub(super) type Witness = (&'static Choices, Evidence);
+
 /// What was said in one utterance, and, where only a few answers make sense and it is no longer than one, what speaks for
 /// the likeliest of them.
 pub(super) fn hear(
@@ -44,7 +47,7 @@ pub(super) fn hear(
     pcm_8k: &[i16],
     expect: Expect,
     dropped: &mut dyn FnMut(Rule),
-) -> Result<(Option<Text>, Option<(&'static Choices, Evidence)>), RecogniseError> {
+) -> Result<(Option<Text>, Option<Witness>), RecogniseError> {
     let audio_ms = utterance::millis(pcm_8k.len());
     let candidates = recogniser.recognise(&utterance::ready(pcm_8k))?;
     let heard: String = candidates.iter().map(|c| simplified(&c.text)).collect();

@@ -19,7 +19,7 @@ fn bursts(path: &Path, hz: f64, rate: u32, seconds: u32) {
         hound::WavSpec { channels: 1, sample_rate: rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
     let mut writer = hound::WavWriter::create(path, spec).expect("a file");
     for n in 0..rate * seconds {
-        let on = n / (rate / 3) % 2 == 0;
+        let on = (n / (rate / 3)).is_multiple_of(2);
         let sample = 9_000.0 * (TAU * hz * f64::from(n) / f64::from(rate)).sin();
         writer.write_sample(if on { sample as i16 } else { 0 }).expect("written");
     }

@@ -181,7 +181,9 @@ impl Inner {
                 Output::Connect { .. } => {}
                 Output::Caller { call, news } => {
                     // A call that ended tells so itself.
-                    let _ = self.callers.get(call).map(|sender| sender.try_send(ToCaller::News(*news)));
+                    if let Some(sender) = self.callers.get(call) {
+                        let _ = sender.try_send(ToCaller::News(*news));
+                    }
                 }
             }
         }

@@ -41,8 +41,6 @@ pub(super) enum Cell {
     Text(String),
     /// A count.
     Count(u64),
-    /// A number.
-    Number(f64),
     /// A share from 0 to 1, shown in per cent.
     Share(f64),
 }
@@ -63,7 +61,7 @@ impl Cell {
             Self::Empty => String::new(),
             Self::Text(text) => text.clone(),
             Self::Count(n) => n.to_string(),
-            Self::Number(x) | Self::Share(x) => format!("{x:.4}"),
+            Self::Share(x) => format!("{x:.4}"),
         }
     }
 }
@@ -111,8 +109,7 @@ impl Sheet {
 
     fn xlsx(&self) -> Result<Vec<u8>, XlsxError> {
         let mut workbook = Workbook::new();
-        let (bold, share, number) =
-            (Format::new().set_bold(), Format::new().set_num_format("0.0%"), Format::new().set_num_format("0.00"));
+        let (bold, share) = (Format::new().set_bold(), Format::new().set_num_format("0.0%"));
         let sheet = workbook.add_worksheet();
         sheet.set_freeze_panes(1, 0)?;
         for (column, name) in (0..).zip(&self.head) {
@@ -127,7 +124,6 @@ impl Sheet {
                     Cell::Empty => {}
                     Cell::Text(text) => _ = sheet.write_string(at, column, text)?,
                     Cell::Count(n) => _ = sheet.write_number(at, column, *n as f64)?,
-                    Cell::Number(x) => _ = sheet.write_number_with_format(at, column, *x, &number)?,
                     Cell::Share(x) => _ = sheet.write_number_with_format(at, column, *x, &share)?,
                 }
             }
@@ -177,7 +173,7 @@ mod tests {
 
     #[test]
     fn figures_stay_figures() {
-        let csv = sheet(vec![Cell::Number(-0.5), Cell::Count(3), Cell::Share(0.25), Cell::Empty]).csv();
+        let csv = sheet(vec![Cell::Share(-0.5), Cell::Count(3), Cell::Share(0.25), Cell::Empty]).csv();
         assert!(csv.ends_with("-0.5000,3,0.2500,\r\n"), "{csv}");
     }
 
