@@ -410,9 +410,9 @@ async fn case(
 ) -> CaseNumber {
     let number = CaseNumber::from_serial(serial);
     let due = if due_in < 0 {
-        show::day(at) - Days::new(due_in.unsigned_abs())
+        show::day(clock::wall()) - Days::new(due_in.unsigned_abs())
     } else {
-        show::day(at) + Days::new(due_in.unsigned_abs())
+        show::day(clock::wall()) + Days::new(due_in.unsigned_abs())
     };
     let mut tx = pool.begin().await.expect("a transaction");
     sqlx::query(
