@@ -380,7 +380,7 @@ mod tests {
         run.disk.broken.store(false, Ordering::Relaxed);
         run.blocks(5);
         assert!(!run.end());
-        assert_eq!(run.figures(), (1, 0, 1, 3_840));
+        assert_eq!(run.figures(), (1, 0, 1, 1_920));
         assert_eq!(loud(&run.track.path), [true; 6]);
         assert_eq!(begin(false, true).figures(), (1, 0, 1, 0));
     }
