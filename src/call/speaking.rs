@@ -21,17 +21,7 @@ impl Call {
     pub(super) fn begin(&mut self, turn: Turn, m: &mut Moment) {
         self.note_state(m);
         (self.turn_began, self.latency) = (None, None);
-        let listens = match turn.then {
-            Then::Listen(_) => true,
-            Then::SeekPerson
-            | Then::TakeMessage
-            | Then::OpenCase(_)
-            | Then::LookUp(_)
-            | Then::Withdraw
-            | Then::Retake
-            | Then::Transfer
-            | Then::HangUp => false,
-        };
+        let listens = turn.then.listening().is_some();
         if self.kept != listens {
             self.kept = listens;
             m.actions.push(Action::Listen(listens));
@@ -67,23 +57,12 @@ impl Call {
             Interruptible::Key | Interruptible::Speech => {}
         }
         m.actions.push(Action::StopPlay);
-        match saying.then {
-            Then::Listen(listening) => {
-                self.phase = Phase::Waiting { listening, quiet_until: m.now + listening.wait };
-                Some(listening)
-            }
-            Then::SeekPerson
-            | Then::TakeMessage
-            | Then::OpenCase(_)
-            | Then::LookUp(_)
-            | Then::Withdraw
-            | Then::Retake
-            | Then::Transfer
-            | Then::HangUp => {
-                self.skip(m);
-                None
-            }
+        let listening = saying.then.listening();
+        match listening {
+            Some(listening) => self.phase = Phase::Waiting { listening, quiet_until: m.now + listening.wait },
+            None => self.skip(m),
         }
+        listening
     }
 
     /// On to what cannot be skipped, the tone before a message, or else to what the turn leads to.
@@ -100,20 +79,13 @@ impl Call {
     pub(super) fn barge_in(&mut self, m: &mut Moment) {
         let Phase::Saying(Saying { over: Some((from, _)), then, .. }) = &self.phase else { return };
         m.actions.push(Action::StopPlay);
-        match *then {
-            Then::Listen(listening) => {
+        match then.listening() {
+            Some(listening) => {
                 let quiet_until = m.now + listening.wait;
                 self.spoke_at.get_or_insert(m.wall);
                 self.phase = Phase::Speaking(Utterance { listening, from: *from, since: m.now, quiet_until });
             }
-            Then::SeekPerson
-            | Then::TakeMessage
-            | Then::OpenCase(_)
-            | Then::LookUp(_)
-            | Then::Withdraw
-            | Then::Retake
-            | Then::Transfer
-            | Then::HangUp => self.skip(m),
+            None => self.skip(m),
         }
     }
 

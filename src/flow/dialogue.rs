@@ -129,6 +129,23 @@ pub enum Then {
     HangUp,
 }
 
+impl Then {
+    /// How the caller is listened to, where it is the caller's turn.
+    pub fn listening(&self) -> Option<Listening> {
+        match self {
+            Self::Listen(listening) => Some(*listening),
+            Self::SeekPerson
+            | Self::TakeMessage
+            | Self::OpenCase(_)
+            | Self::LookUp(_)
+            | Self::Withdraw
+            | Self::Retake
+            | Self::Transfer
+            | Self::HangUp => None,
+        }
+    }
+}
+
 /// How the caller is listened to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listening {
