@@ -128,6 +128,21 @@ pub(super) async fn approved(
     if known || !is_delivered(hash) {
         return Ok(known);
     }
+    if enter(&mut *db, name, hash, body, INSTALLATION, now).await? {
+        record(db, "survey_approve", name, &hash.0, INSTALLATION, now).await?;
+    }
+    Ok(true)
+}
+
+/// Enters a version that needs no second person, as approved by whom it came from; says whether it is new.
+pub(super) async fn enter(
+    db: &mut PgConnection,
+    name: &str,
+    hash: &SurveyHash,
+    body: &str,
+    by: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
     let new = sqlx::query(
         "INSERT INTO surveys (hash, name, body, approved_by, approved_at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT DO NOTHING",
@@ -135,14 +150,11 @@ pub(super) async fn approved(
     .bind(&hash.0)
     .bind(name)
     .bind(body)
-    .bind(INSTALLATION)
+    .bind(by)
     .bind(now)
-    .execute(&mut *db)
+    .execute(db)
     .await?;
-    if new.rows_affected() == 1 {
-        record(db, "survey_approve", name, &hash.0, INSTALLATION, now).await?;
-    }
-    Ok(true)
+    Ok(new.rows_affected() == 1)
 }
 
 async fn record(

@@ -6,6 +6,7 @@ use chrono::{DateTime, Months, TimeDelta, Utc};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::approvals;
 use crate::clock::china;
 use crate::survey::invented::{self, Person};
 use crate::survey::random::Random;
@@ -71,17 +72,7 @@ pub async fn invent(
     if units.is_empty() || windows.is_empty() {
         return Err(InventionError::Empty);
     }
-    sqlx::query(
-        "INSERT INTO surveys (hash, name, body, approved_by, approved_at) VALUES ($1, $2, $3, $4, $5)
-                 ON CONFLICT DO NOTHING",
-    )
-    .bind(&survey.hash.0)
-    .bind(&survey.name)
-    .bind(&survey.body)
-    .bind(MAKER)
-    .bind(now)
-    .execute(&mut *tx)
-    .await?;
+    approvals::enter(&mut tx, &survey.name, &survey.hash, &survey.body, MAKER, now).await?;
     let mut written = Invented::default();
     for back in (0..extent.campaigns).rev() {
         let start = morning(now).checked_sub_months(Months::new(back)).unwrap_or(now) - TimeDelta::days(12);

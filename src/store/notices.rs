@@ -7,6 +7,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
+use super::approvals;
 use super::tasks::GATEWAY;
 use crate::clock::china;
 use crate::survey::{ATTEMPTS_MAX, Survey};
@@ -65,17 +66,7 @@ pub async fn ring(pool: &PgPool, notices: Notices<'_>, now: DateTime<Utc>) -> Re
 
 /// The day's campaign of this kind.
 async fn campaign(db: &mut PgConnection, kind: &str, survey: &Survey, now: DateTime<Utc>) -> Result<i64, sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO surveys (hash, name, body, approved_by, approved_at) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT DO NOTHING",
-    )
-    .bind(&survey.hash.0)
-    .bind(&survey.name)
-    .bind(&survey.body)
-    .bind(GATEWAY)
-    .bind(now)
-    .execute(&mut *db)
-    .await?;
+    approvals::enter(&mut *db, &survey.name, &survey.hash, &survey.body, GATEWAY, now).await?;
     let day = now.with_timezone(&china()).date_naive();
     sqlx::query_scalar(
         "INSERT INTO campaigns (survey_hash, trunk, state, seed, attempts_max, created_by, created_at, notice)
