@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::access::Right;
 use super::error::WebError;
-use super::page::{Page, render};
+use super::page::{Page, cut, render};
 use super::text::Text;
 use super::{WebState, form, mask, show};
 use crate::store::audit::{self, Verdict};
@@ -70,8 +70,7 @@ async fn show_trail(
     verdict: Option<Verdict>,
 ) -> Result<Response, WebError> {
     let mut rows = read_office::audit(&state.pool, before, PAGE_ROWS + 1).await?;
-    let more = rows.len() > PAGE_ROWS as usize;
-    rows.truncate(PAGE_ROWS as usize);
+    let more = cut(&mut rows, PAGE_ROWS);
     let older = rows.last().filter(|_| more).map(|last| format!("/audit?before={}", last.seq));
     let (t, words) = (page.lang.text(), page.lang.survey());
     let rows = rows.into_iter().map(|r| Row {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::access::{Right, Visitor};
 use super::error::WebError;
 use super::live::LiveCall;
-use super::page::{Page, render};
+use super::page::{Page, cut, render};
 use super::text::{Lang, Text};
 use super::{WebState, batches, form, mask, show};
 use crate::clock;
@@ -114,8 +114,7 @@ pub(super) async fn list(
     };
     let first = filter.before.is_none();
     let mut calls = read_calls::calls(&state.pool, &filter, PAGE_ROWS + 1).await?;
-    let more = calls.len() > PAGE_ROWS as usize;
-    calls.truncate(PAGE_ROWS as usize);
+    let more = cut(&mut calls, PAGE_ROWS);
     let older = calls.last().filter(|_| more).map(|last| {
         let before = last.id.to_string();
         let fields =

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::access::{Right, Visitor};
 use super::calls::{Choice, window_choices, window_name};
 use super::error::WebError;
-use super::page::{Page, render};
+use super::page::{Page, cut, render};
 use super::text::{Lang, Text};
 use super::{WebState, form, mask, show};
 use crate::cases::{Light, State as CaseState, light};
@@ -151,8 +151,7 @@ pub(super) async fn list(
             read_cases::cases(&state.pool, &filter, PAGE_ROWS + 1).await?
         }
     };
-    let more = cases.len() > PAGE_ROWS as usize;
-    cases.truncate(PAGE_ROWS as usize);
+    let more = cut(&mut cases, PAGE_ROWS);
     let older = cases.last().filter(|_| more).map(|last| {
         let before = last.number.to_string();
         let fields = [

@@ -102,6 +102,14 @@ pub(super) fn own_path(path: Option<&str>) -> &str {
     path.filter(|p| p.starts_with('/') && !p.starts_with("//") && !p.contains(['\\', '\r', '\n', '\t'])).unwrap_or("/")
 }
 
+/// Of rows read one beyond a page, those of the page; says whether there are more.
+pub(super) fn cut<T>(rows: &mut Vec<T>, page_rows: i64) -> bool {
+    let rows_max = usize::try_from(page_rows).unwrap_or_default();
+    let more = rows.len() > rows_max;
+    rows.truncate(rows_max);
+    more
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

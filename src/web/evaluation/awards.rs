@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::super::access::{Right, Visitor};
 use super::super::error::WebError;
-use super::super::page::{Page, render};
+use super::super::page::{Page, cut, render};
 use super::super::text::survey::SurveyText;
 use super::super::text::{Lang, Text};
 use super::super::{WebState, form, mask, show, trail};
@@ -128,8 +128,7 @@ pub(in crate::web) async fn list(
 ) -> Result<Response, WebError> {
     let before = form::number("before", came.before.as_deref())?;
     let mut found = awards::list(&state.pool, before, PAGE_ROWS + 1).await?;
-    let more = found.len() > PAGE_ROWS as usize;
-    found.truncate(PAGE_ROWS as usize);
+    let more = cut(&mut found, PAGE_ROWS);
     let older = found.last().filter(|_| more).map(|last| format!("/awards?before={}", last.id));
     let directory = (state.directory)();
     let rows = found.iter().map(|p| row(p, &directory, page.lang)).collect::<Result<_, _>>()?;

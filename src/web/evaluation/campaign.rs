@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::super::access::{Right, Visitor};
 use super::super::calls::window_name;
 use super::super::error::WebError;
-use super::super::page::{Page, render};
+use super::super::page::{Page, cut, render};
 use super::super::text::Text;
 use super::super::text::survey::SurveyText;
 use super::super::{WebState, form, mask, show, trail};
@@ -174,8 +174,7 @@ pub(in crate::web) async fn numbers(
     trail::append(&state, &visitor, "numbers", &format!("campaign/{id}"), code).await?;
     let mut found =
         evidence::numbers(&state.pool, id, disposition.map(Disposition::code), after, PAGE_ROWS + 1).await?;
-    let more = found.len() > PAGE_ROWS as usize;
-    found.truncate(PAGE_ROWS as usize);
+    let more = cut(&mut found, PAGE_ROWS);
     let next = found.last().filter(|_| more).map(|last| {
         format!("/campaigns/{id}/numbers{}", form::query([("disposition", code), ("after", &last.id.to_string())]))
     });

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::super::access::{Right, Visitor};
 use super::super::error::WebError;
-use super::super::page::{Page, render};
+use super::super::page::{Page, cut, render};
 use super::super::text::Text;
 use super::super::text::survey::SurveyText;
 use super::super::{WebState, form, show, trail};
@@ -65,8 +65,7 @@ pub(in crate::web) async fn list(
 ) -> Result<Response, WebError> {
     let before = form::number("before", asked.before.as_deref())?;
     let mut recent = campaigns::recent(&state.pool, before, PAGE_ROWS + 1).await?;
-    let more = recent.len() > PAGE_ROWS as usize;
-    recent.truncate(PAGE_ROWS as usize);
+    let more = cut(&mut recent, PAGE_ROWS);
     let w = page.lang.survey();
     render(&CampaignsPage {
         older: recent.last().filter(|_| more).map(|last| format!("/campaigns?before={}", last.id)),

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::super::access::{Right, Visitor};
 use super::super::error::WebError;
-use super::super::page::{Page, render};
+use super::super::page::{Page, cut, render};
 use super::super::text::survey::SurveyText;
 use super::super::text::{Lang, Text};
 use super::super::{WebState, form, show, trail};
@@ -82,8 +82,7 @@ async fn list_page(
     trouble: Option<&'static str>,
 ) -> Result<Response, WebError> {
     let mut rows = disclosures::list(&state.pool, before, PAGE_ROWS + 1).await?;
-    let more = rows.len() > PAGE_ROWS as usize;
-    rows.truncate(PAGE_ROWS as usize);
+    let more = cut(&mut rows, PAGE_ROWS);
     let offered = if page.may(Right::RunCampaigns) {
         let over = campaigns::recent(&state.pool, None, OFFERED).await?.into_iter().filter(|c| c.remaining == 0);
         over.map(|c| Offered { id: c.id, label: format!("{} · {} · {}", c.id, c.survey, show::day(c.created_at)) })
