@@ -80,7 +80,7 @@ fn found(half: &str) -> (usize, usize, Vec<String>) {
 #[test]
 fn requests_in_residents_words_find_their_window() {
     // The keywords were improved by looking at what half c lost: its figure flatters. Half t tells what strangers meet;
-    // five in six of what it loses find no window at all, so that the caller is asked again.
+    // four in five of what it loses find no window at all, so that the caller is asked again.
     for (half, least) in [("c", 185), ("t", 165)] {
         let (right, all, lost) = found(half);
         assert_eq!(all, 200);
