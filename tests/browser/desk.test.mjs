@@ -25,6 +25,8 @@ const hears = (page) =>
     for (const end = performance.now() + 2000; performance.now() < end; await new Promise((done) => setTimeout(done, 50))) {
       analyser.getFloatFrequencyData(bins);
       const at = Math.round((hz * analyser.fftSize) / context.sampleRate);
+      // Silence has no level at all, and its difference to silence is no number.
+      bins.forEach((level, bin) => (bins[bin] = Math.max(level, -100)));
       const median = [...bins].sort((a, b) => a - b)[bins.length >> 1];
       best = Math.max(best, Math.max(...bins.slice(at - 2, at + 3)) - median);
     }
@@ -70,7 +72,8 @@ test("an operator answers, holds, reloads and hangs up", async (t) => {
   await press("hold");
   await state("holding");
   await page.waitForTimeout(4000);
-  assert.ok((await hears(page)) < 20, "the caller is not heard on hold");
+  const held = await hears(page);
+  assert.ok(held < 20, `the caller is not heard on hold, yet ${held} dB`);
   await press("hold");
   await state("talking");
 

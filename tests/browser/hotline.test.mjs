@@ -55,8 +55,10 @@ test("a call is watched, read and its case closed", async (t) => {
   const state = page.locator("h1 .chip");
   const passed = [await state.textContent()];
   for (let moves = 0; moves < 8 && passed.at(-1) !== "办结"; moves++) {
-    await page.getByLabel("说明").first().fill(`第 ${moves + 1} 步`);
-    await page.locator(".moves button.main").first().click();
+    // The form with the main move; at first that is the choice of whom to assign it to.
+    const form = page.locator("form", { has: page.locator("button.main[name=move]") }).first();
+    await form.getByLabel("说明").fill(`第 ${moves + 1} 步`);
+    await form.locator("button.main").first().click();
     await page.getByText(`第 ${moves + 1} 步`).waitFor();
     passed.push(await state.textContent());
   }
