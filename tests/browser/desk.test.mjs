@@ -12,6 +12,7 @@ open(
 );
 
 const RING_MS = 60_000; // Until the caller has heard the notice and pressed 0.
+const PARKED_MS = 6000; // Until the caller has been told that the operator will be back.
 const CALLER_HZ = Number(env("CALLER_HZ"));
 
 /** How far the caller's tone stands out of what the browser plays, in dB, at its loudest within two seconds. */
@@ -80,6 +81,7 @@ test("an operator answers, holds, reloads and hangs up", async (t) => {
   // The page is loaded anew in mid-call: the caller waits, and is taken back.
   await page.reload();
   await state("parked");
+  await page.waitForTimeout(PARKED_MS);
   await press("take_back");
   await state("talking");
   await page.waitForFunction(() => document.querySelector("[data-sound]").srcObject);
